@@ -1,0 +1,35 @@
+// The paths that a peer answers by HTTP: one place for the peer, the agent, the command line and the scripts.
+import { type Digest, digestHex } from '../base/digest.ts';
+
+export const DEFAULT_HTTP_PORT = 8067;
+
+export const ROUTES = {
+  /** First script for any iPXE: chains to `script` with everything iPXE knows about the machine. */
+  start: '/boot/start.ipxe',
+  /** The machine's own script; query: see `ScriptQuery`. */
+  script: '/boot/script.ipxe',
+  /** Boot assets by name: NBPs, kernel, agent initramfs. */
+  files: '/boot/files',
+  /** The same tree as an origin's: `catalogue/…` and `chunks/<hh>/<hex>`. */
+  content: '/content',
+  checkIn: '/agent/v1/check-in',
+  progress: '/agent/v1/progress',
+  machines: '/admin/v1/machines',
+  machineEvents: '/admin/v1/machines/events',
+  assignments: '/admin/v1/assignments',
+  images: '/admin/v1/images',
+  live: '/livez',
+  ready: '/readyz',
+  metrics: '/metrics',
+} as const;
+
+/** Path of stored bytes below a source's base, the same at origins, parents and peers. */
+export function chunkPath(digest: Digest): string {
+  const hex = digestHex(digest);
+  return `chunks/${hex.slice(0, 2)}/${hex}`;
+}
+
+/** Path of a file of TUF metadata below a source's base. */
+export function cataloguePath(file: string): string {
+  return `catalogue/${file}`;
+}

@@ -1,0 +1,38 @@
+// Four projects, cheapest first: the laws, pure code, real processes, virtual machines.
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'house', include: ['test/house/**/*.test.ts'] } },
+      {
+        test: {
+          name: 'fast',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/house/**', 'test/**/*.real.test.ts', 'test/**/*.vm.test.ts'],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        // Real sockets, processes and network namespaces; two at a time on two cores.
+        test: {
+          name: 'real',
+          include: ['test/**/*.real.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+        },
+      },
+      {
+        // Each virtual machine takes a core: one file at a time, which may itself run two.
+        test: {
+          name: 'lab',
+          include: ['test/**/*.vm.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 900_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});

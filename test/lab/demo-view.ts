@@ -1,0 +1,102 @@
+// What a person sees of the demo: the store as a picture, finished steps, and one live line for each target.
+import pc from 'picocolors';
+
+export interface DemoView {
+  /** A step that takes a while: shown with its seconds until the next one begins. */
+  step(message: string): void;
+  /** Detail of the running step, in place. */
+  detail(message: string): void;
+  /** The live state of one target; `fraction` draws a bar. */
+  target(name: string, state: string, fraction?: number): void;
+  say(message: string): void;
+  close(): void;
+}
+
+export const silentView: DemoView = { step() {}, detail() {}, target() {}, say() {}, close() {} };
+
+const STORE = [
+  '   head office                     the store',
+  '  ┌────────────┐   slow line   ┌─────────────┐        ┌────────────┐',
+  '  │ CDN: nginx │═══════════════│ peer: a PC  │──switch──│ bare machine │',
+  '  └────────────┘               └─────────────┘    │   └────────────┘',
+  '                                    DHCP server ──┘   (addresses only)',
+];
+
+const BAR_CELLS = 28;
+const FRAME_MS = 100;
+
+export function bar(fraction: number, cells = BAR_CELLS): string {
+  const full = Math.round(Math.max(0, Math.min(1, fraction)) * cells);
+  return `${'█'.repeat(full)}${'░'.repeat(cells - full)}`;
+}
+
+/** Live lines are redrawn in place on a terminal; elsewhere each change of state is a line of its own. */
+export function createView(out: NodeJS.WriteStream): DemoView {
+  const live = out.isTTY === true;
+  const targets = new Map<string, { state: string; fraction: number | undefined }>();
+  let step: { message: string; since: number; detail: string } | undefined;
+  let drawn = 0;
+
+  const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
+  const wipe = () => {
+    if (drawn > 0) out.write(`\u001b[${drawn}A\u001b[0J`);
+    drawn = 0;
+  };
+  const draw = () => {
+    if (!live) return;
+    wipe();
+    const lines: string[] = [];
+    if (step !== undefined)
+      lines.push(`  ${pc.cyan('◌')} ${step.message} ${pc.dim(`${seconds(step.since)} ${step.detail}`)}`);
+    for (const [name, { state, fraction }] of targets) {
+      const picture =
+        fraction === undefined
+          ? ''
+          : ` ${pc.green(bar(fraction))} ${String(Math.round(fraction * 100)).padStart(3)} %`;
+      lines.push(`  ${pc.bold(name.padEnd(9))}${picture} ${state}`);
+    }
+    const width = (out.columns ?? 100) - 1;
+    out.write(lines.map((line) => `${line.length > width + 40 ? line.slice(0, width) : line}\n`).join(''));
+    drawn = lines.length;
+  };
+  const timer = live ? setInterval(draw, FRAME_MS) : undefined;
+  timer?.unref();
+
+  const finishStep = () => {
+    if (step === undefined) return;
+    wipe();
+    out.write(`  ${pc.green('✓')} ${step.message} ${pc.dim(seconds(step.since))}\n`);
+    step = undefined;
+  };
+
+  out.write(
+    `\n${pc.bold('Peerboot')}: a bare machine is imaged from an ordinary endpoint, and boots\n\n${pc.dim(STORE.join('\n'))}\n\n`,
+  );
+  return {
+    step(message) {
+      finishStep();
+      step = { message, since: performance.now(), detail: '' };
+      draw();
+    },
+    detail(message) {
+      if (step !== undefined) step.detail = message.slice(0, 60);
+    },
+    target(name, state, fraction) {
+      finishStep();
+      const before = targets.get(name);
+      targets.set(name, { state, fraction });
+      if (!live && before?.state !== state) out.write(`  ${name.padEnd(9)} ${state}\n`);
+    },
+    say(message) {
+      finishStep();
+      wipe();
+      out.write(`${message}\n`);
+      draw();
+    },
+    close() {
+      finishStep();
+      clearInterval(timer);
+      draw();
+    },
+  };
+}

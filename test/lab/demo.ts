@@ -1,0 +1,160 @@
+// `npm run demo`: the product's whole story on real parts, with live progress, or one line of JSON at the end.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import pc from 'picocolors';
+import { prepareContent } from './content.ts';
+import { createView, type DemoView, silentView } from './demo-view.ts';
+import { CACHE, type Lab, openLab } from './lab.ts';
+import { followStory, type Moment, type StoryResult } from './story.ts';
+import type { Firmware, Target } from './target.ts';
+
+const USAGE = 'Usage: npm run demo -- [--firmware bios|uefi] [--targets N] [--json] [--screenshots]';
+const DISK_BYTES = 2 ** 30;
+
+interface DemoOptions {
+  readonly firmware: Firmware;
+  readonly targets: number;
+  readonly json: boolean;
+  readonly screenshots: boolean;
+}
+
+interface DemoReport {
+  ok: boolean;
+  imageBytes: number;
+  storedBytes: number;
+  wanBytes: number;
+  targets: StoryResult[];
+  error?: string;
+}
+
+function readOptions(): DemoOptions | undefined {
+  try {
+    const { values } = parseArgs({
+      options: {
+        firmware: { type: 'string', default: 'bios' },
+        targets: { type: 'string', default: '1' },
+        json: { type: 'boolean', default: false },
+        screenshots: { type: 'boolean', default: false },
+      },
+    });
+    const { firmware, json, screenshots } = values;
+    const targets = Number(values.targets);
+    if (firmware !== 'bios' && firmware !== 'uefi')
+      throw new Error(`--firmware is bios or uefi, not ${firmware}`);
+    if (!Number.isInteger(targets) || targets < 1 || targets > 16)
+      throw new Error('--targets is a number from 1 to 16');
+    return { firmware, targets, json, screenshots };
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+    return undefined;
+  }
+}
+
+const SAID: Readonly<Record<Moment, string>> = {
+  offer: 'was offered a boot program',
+  script: 'asked for its script',
+  agent: 'runs the agent',
+  imaged: 'is imaged and proved; restarts from its own disk',
+  ready: pc.green('has booted its new system'),
+};
+
+/** What the agent prints on the serial line while it works: `peerboot: imaging 43% 12.3 MB/s`. */
+const AGENT_LINE = /^peerboot: (imaging|verifying) +(\d+)% ?(.*)$/;
+
+function followScreen(target: Target, view: DemoView): void {
+  target.serial.listen((line) => {
+    const match = line === undefined ? null : AGENT_LINE.exec(line);
+    if (match !== null) view.target(target.name, `${match[1]} ${match[3]}`, Number(match[2]) / 100);
+  });
+}
+
+/** Pictures of a target's screen at its most telling moments, for the README. */
+function picture(target: Target, moment: string): void {
+  const folder = join(CACHE, 'screenshots');
+  mkdirSync(folder, { recursive: true });
+  target
+    .screenshot(join(folder, `${target.firmware}-${moment}.png`))
+    .catch((error) => console.error(String(error)));
+}
+
+async function play(lab: Lab, options: DemoOptions, view: DemoView): Promise<DemoReport> {
+  view.step('preparing content');
+  const content = await prepareContent((message) => view.detail(message));
+  view.step('opening the store: DHCP server, CDN, peer');
+  const cdn = await lab.startCdn(content.tree);
+  const peer = await lab.startPeer({
+    origins: [cdn.base],
+    root: content.root,
+    assets: content.assets,
+    assign: content.image,
+  });
+  view.step(
+    `powering on ${options.targets === 1 ? 'a bare machine' : `${options.targets} bare machines`} (${options.firmware})`,
+  );
+  const stories = Array.from({ length: options.targets }, async (_, index) => {
+    const number = index + 1;
+    const target = await lab.powerOn({
+      name: `till-${number}`,
+      firmware: options.firmware,
+      mac: `52:54:00:77:00:${number.toString(16).padStart(2, '0')}`,
+      diskBytes: DISK_BYTES,
+    });
+    followScreen(target, view);
+    return followStory(target, peer, (moment, seconds) => {
+      view.target(target.name, `${SAID[moment]} ${pc.dim(`${seconds} s`)}`);
+      if (options.screenshots) picture(target, moment);
+    });
+  });
+  const targets = await Promise.all(stories);
+  return {
+    ok: targets.every((target) => target.ready),
+    imageBytes: content.imageBytes,
+    storedBytes: content.storedBytes,
+    wanBytes: cdn.bytesServed(),
+    targets,
+  };
+}
+
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+function summary(report: DemoReport): string {
+  const last = Math.max(...report.targets.map((target) => target.seconds.ready ?? 0));
+  return [
+    '',
+    `${pc.green('✓')} ${report.targets.length === 1 ? 'The machine' : 'All machines'} booted from their own disk, ${last} s after power-on.`,
+    `  image ${megabytes(report.imageBytes)}, stored ${megabytes(report.storedBytes)}, crossed the WAN ${megabytes(report.wanBytes)}`,
+    '',
+  ].join('\n');
+}
+
+async function main(): Promise<number> {
+  const options = readOptions();
+  if (options === undefined) return 2;
+  const view = options.json ? silentView : createView(process.stdout);
+  let lab: Lab | undefined;
+  let report: DemoReport = { ok: false, imageBytes: 0, storedBytes: 0, wanBytes: 0, targets: [] };
+  const interrupted = new Promise<never>((_, reject) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.once(signal, () => reject(new Error(`stopped by ${signal}; everything was cleaned up`)));
+  });
+  try {
+    lab = await openLab();
+    report = await Promise.race([play(lab, options, view), interrupted]);
+    if (!options.json) view.say(summary(report));
+  } catch (error) {
+    report.error = error instanceof Error ? error.message : String(error);
+    if (lab !== undefined && !report.error.startsWith('stopped by')) {
+      await lab.keepEvidence();
+      report.error += `\nevidence: ${lab.folder}`;
+    }
+    console.error(`${pc.red('✗')} ${report.error}`);
+  } finally {
+    view.close();
+    await lab?.close();
+  }
+  if (options.json) console.log(JSON.stringify(report));
+  return report.ok ? 0 : 1;
+}
+
+process.exit(await main());

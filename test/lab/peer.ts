@@ -1,0 +1,90 @@
+// The peer: our real `peerboot up` process in the store's peer namespace, its JSON log as events.
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Rung } from '../../src/api/agent.ts';
+import { DEFAULT_HTTP_PORT, ROUTES } from '../../src/api/routes.ts';
+import { ADDRESSES, type StoreNetwork } from './network.ts';
+import { type Running, run, start } from './process.ts';
+
+const PEERBOOT = fileURLToPath(new URL('../../bin/peerboot.js', import.meta.url));
+
+export interface PeerOptions {
+  readonly origins: readonly string[];
+  readonly root: string;
+  readonly assets: string;
+  readonly state: string;
+  readonly assign?: string;
+  readonly extra?: readonly string[];
+}
+
+export interface Peer {
+  readonly base: string;
+  readonly process: Running;
+  /** Resolves when the machine with this MAC has reached the rung since log line `from`; rejects when it fails first. */
+  reached(
+    mac: string,
+    rung: Rung | 'failed',
+    options: { timeoutMs: number; from?: number },
+  ): Promise<LogLine>;
+  /** `peerboot <words>` against this peer, in its namespace; returns standard output. */
+  command(...words: string[]): Promise<string>;
+  metrics(): Promise<string>;
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+export type LogLine = Readonly<Record<string, unknown>>;
+
+export function parseLine(line: string): LogLine | undefined {
+  if (!line.startsWith('{')) return undefined;
+  try {
+    return JSON.parse(line) as LogLine;
+  } catch {
+    return undefined;
+  }
+}
+
+export async function startPeer(network: StoreNetwork, folder: string, options: PeerOptions): Promise<Peer> {
+  const words = [
+    PEERBOOT,
+    'up',
+    ...['--interface', 'eth0', '--root', options.root, '--assets', options.assets, '--state', options.state],
+    ...options.origins.flatMap((origin) => ['--origin', origin]),
+    ...(options.assign === undefined ? [] : ['--assign', '*', options.assign]),
+    ...(options.extra ?? []),
+    ...['--site', 'store-1', '--json'],
+  ];
+  const peer = start(process.execPath, words, {
+    namespace: network.peerNamespace,
+    logFile: join(folder, 'peer.log'),
+  });
+  await peer.log.waitFor((line) => (parseLine(line)?.msg === 'peerboot ready' ? line : undefined), {
+    timeoutMs: 30_000,
+    what: '`peerboot up` is ready',
+  });
+  const inPeer = (command: string, ...args: string[]) =>
+    run('ip', ['netns', 'exec', network.peerNamespace, command, ...args]);
+  const base = `http://${ADDRESSES.peer}:${DEFAULT_HTTP_PORT}`;
+  return {
+    base,
+    process: peer,
+    reached: (mac, rung, { timeoutMs, from }) =>
+      peer.log
+        .waitFor(
+          (line) => {
+            const fields = parseLine(line);
+            if (fields?.mac !== mac) return undefined;
+            const at = fields.rung;
+            return at === rung || at === 'failed' ? fields : undefined;
+          },
+          { timeoutMs, what: `machine ${mac} reaches ${rung}`, ...(from === undefined ? {} : { from }) },
+        )
+        .then((fields) => {
+          if (fields.rung !== rung)
+            throw new Error(`machine ${mac} failed before ${rung}: ${JSON.stringify(fields)}`);
+          return fields;
+        }),
+    command: (...args) => inPeer(process.execPath, PEERBOOT, ...args),
+    metrics: () => inPeer('curl', '-sS', `http://127.0.0.1:${DEFAULT_HTTP_PORT}${ROUTES.metrics}`),
+    stop: (signal) => peer.stop(signal),
+  };
+}

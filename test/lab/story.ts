@@ -1,0 +1,59 @@
+// The whole story of one target, power-on to the login of its new system, as moments in time.
+import type { Peer } from './peer.ts';
+import type { Firmware, Target } from './target.ts';
+
+/** Seconds from power-on to each moment, read off the peer's log and the target's serial line. */
+export interface StorySeconds {
+  offer?: number;
+  script?: number;
+  agent?: number;
+  imaged?: number;
+  ready?: number;
+}
+
+export interface StoryResult {
+  readonly mac: string;
+  readonly firmware: Firmware;
+  ready: boolean;
+  readonly seconds: StorySeconds;
+}
+
+export type Moment = keyof StorySeconds;
+
+/** Emulated machines on a busy two-core host: generous, but a hang still ends. */
+export const STORY_LIMIT_MS = 420_000;
+
+const READY_MARKER = /PEERBOOT-READY/;
+
+/**
+ * Follows a target until its own disk has printed the ready marker. `moment` is called as each is reached.
+ * Rejects when a moment is not reached in time or the machine fails.
+ */
+export async function followStory(
+  target: Target,
+  peer: Peer,
+  moment: (name: Moment, seconds: number) => void = () => {},
+): Promise<StoryResult> {
+  const result: StoryResult = { mac: target.mac, firmware: target.firmware, ready: false, seconds: {} };
+  const note = (name: Moment) => {
+    const seconds = Math.round((performance.now() - target.poweredOnAt) / 100) / 10;
+    result.seconds[name] = seconds;
+    moment(name, seconds);
+  };
+  const timeoutMs = STORY_LIMIT_MS;
+  await peer.reached(target.mac, 'seen', { timeoutMs });
+  note('offer');
+  await peer.reached(target.mac, 'script', { timeoutMs });
+  note('script');
+  await peer.reached(target.mac, 'agent', { timeoutMs });
+  note('agent');
+  await peer.reached(target.mac, 'done', { timeoutMs });
+  note('imaged');
+  await target.serial.waitFor((line) => (READY_MARKER.test(line) ? line : undefined), {
+    timeoutMs,
+    what: 'the new system prints its ready marker',
+  });
+  note('ready');
+  result.ready = true;
+  return result;
+}

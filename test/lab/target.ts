@@ -1,0 +1,149 @@
+// A target: one QEMU machine under plain emulation, its serial lines as events, its screen as a picture.
+
+import { closeSync, copyFileSync, existsSync, ftruncateSync, openSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { StoreNetwork } from './network.ts';
+import { type Running, start } from './process.ts';
+
+export type Firmware = 'bios' | 'uefi';
+
+export interface TargetOptions {
+  readonly name: string;
+  readonly firmware: Firmware;
+  readonly mac: string;
+  /** A raw file; made empty and sparse with `diskBytes` when it does not exist. */
+  readonly disk: string;
+  readonly diskBytes: number;
+  readonly memoryMb?: number;
+  /** Network before disk, for a machine that is told to boot its disk by the peer. */
+  readonly networkFirst?: boolean;
+  /** Loaded by QEMU itself, past firmware and iPXE: for cases that are about the agent. */
+  readonly direct?: { readonly kernel: string; readonly initramfs: string; readonly commandLine: string };
+}
+
+export interface Target {
+  readonly name: string;
+  readonly mac: string;
+  readonly firmware: Firmware;
+  readonly poweredOnAt: number;
+  readonly serial: Running['log'];
+  readonly pid: number;
+  /** Writes the screen as a PNG. */
+  screenshot(path: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** One QMP command on a connection of its own; QEMU greets first, then wants `qmp_capabilities`. */
+function qmp(socketPath: string, command: string, args: Record<string, unknown>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(socketPath);
+    const send = (execute: string, words: Record<string, unknown> = {}) =>
+      socket.write(`${JSON.stringify({ execute, arguments: words })}\n`);
+    let answers = 0;
+    socket.setTimeout(10_000, () => socket.destroy(new Error(`QMP ${command} did not answer`)));
+    socket.on('error', reject);
+    createInterface({ input: socket }).on('line', (line) => {
+      const message = JSON.parse(line) as { QMP?: unknown; return?: unknown; error?: { desc: string } };
+      if (message.QMP !== undefined) send('qmp_capabilities');
+      else if (message.error !== undefined)
+        socket.destroy(new Error(`QMP ${command}: ${message.error.desc}`));
+      else if (message.return !== undefined && ++answers === 1) send(command, args);
+      else if (message.return !== undefined) {
+        socket.end();
+        resolve();
+      }
+    });
+  });
+}
+
+function firmwareArguments(options: TargetOptions, folder: string): string[] {
+  if (options.firmware === 'bios') return [];
+  const variables = join(folder, `${options.name}-vars.fd`);
+  copyFileSync('/usr/share/OVMF/OVMF_VARS_4M.fd', variables);
+  return [
+    '-drive',
+    'if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd',
+    '-drive',
+    `if=pflash,format=raw,unit=1,file=${variables}`,
+  ];
+}
+
+/** Powers a machine on. `/dev/kvm` hangs guests on some hosts, so it is always plain emulation. */
+export async function powerOn(
+  network: StoreNetwork,
+  folder: string,
+  options: TargetOptions,
+): Promise<Target> {
+  if (!existsSync(options.disk)) {
+    const file = openSync(options.disk, 'w');
+    ftruncateSync(file, options.diskBytes);
+    closeSync(file);
+  }
+  const tap = await network.addTap();
+  const socketPath = join(folder, `${options.name}.qmp`);
+  const [diskIndex, networkIndex] = options.networkFirst === true ? [2, 1] : [1, 2];
+  // Without a ROM file OVMF uses its own PXE; the BIOS needs QEMU's ROM, which is iPXE.
+  const rom = options.firmware === 'uefi' ? ',romfile=' : '';
+  const direct =
+    options.direct === undefined
+      ? []
+      : [
+          '-kernel',
+          options.direct.kernel,
+          '-initrd',
+          options.direct.initramfs,
+          '-append',
+          options.direct.commandLine,
+        ];
+  const machine = start(
+    'qemu-system-x86_64',
+    [
+      '-name',
+      options.name,
+      '-machine',
+      'q35',
+      '-accel',
+      'tcg,thread=multi,tb-size=256',
+      '-m',
+      String(options.memoryMb ?? 512),
+      '-nodefaults',
+      '-vga',
+      'std',
+      '-display',
+      'none',
+      '-serial',
+      'stdio',
+      '-qmp',
+      `unix:${socketPath},server=on,wait=off`,
+      '-object',
+      'rng-random,filename=/dev/urandom,id=rng',
+      '-device',
+      'virtio-rng-pci,rng=rng',
+      '-smbios',
+      `type=1,manufacturer=Peerboot,product=Lab till,serial=${options.name.toUpperCase()}`,
+      '-netdev',
+      `tap,id=net,ifname=${tap},script=no,downscript=no`,
+      '-device',
+      `virtio-net-pci,netdev=net,mac=${options.mac},bootindex=${networkIndex}${rom}`,
+      '-drive',
+      `if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file=${options.disk}`,
+      '-device',
+      `virtio-blk-pci,drive=disk,serial=LAB-DISK,bootindex=${diskIndex}`,
+      ...firmwareArguments(options, folder),
+      ...direct,
+    ],
+    { namespace: network.switchNamespace, logFile: join(folder, `${options.name}-serial.log`) },
+  );
+  return {
+    name: options.name,
+    mac: options.mac,
+    firmware: options.firmware,
+    poweredOnAt: performance.now(),
+    serial: machine.log,
+    pid: machine.pid,
+    screenshot: (path) => qmp(socketPath, 'screendump', { filename: path, format: 'png' }),
+    stop: () => machine.stop('SIGTERM'),
+  };
+}

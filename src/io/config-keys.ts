@@ -1,0 +1,120 @@
+// The one table of configuration keys: form, default, flag, environment variable and meaning of each.
+import { z } from 'zod';
+import { DEFAULT_HTTP_PORT } from '../api/routes.ts';
+
+const url = z
+  .string()
+  .regex(/^https?:\/\/[^\s]+$/, 'must be an http:// or https:// address')
+  .transform((text) => text.replace(/\/+$/, ''));
+
+export const AssignmentRule = z.strictObject({
+  /** `*`, a MAC, a UUID or a serial number. */
+  machine: z.string().min(1).max(128),
+  /** `name`, `name@version`, or `local` for the machine's own disk. */
+  image: z.string().min(1).max(256),
+  allowNonBlank: z.boolean().optional(),
+  /** Kernel name, model or serial of the one disk meant. */
+  disk: z.string().max(128).optional(),
+});
+export type AssignmentRule = z.infer<typeof AssignmentRule>;
+
+/** Every key with its form. Optional keys have a default that depends on the machine (see `config-defaults.ts`). */
+export const CONFIG_KEYS = {
+  allowNonBlank: z.boolean(),
+  assetsDir: z.string().min(1),
+  assign: z.array(AssignmentRule),
+  httpPort: z.number().int().min(1).max(65_535),
+  interfaces: z.array(z.string().min(1)),
+  json: z.boolean(),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']),
+  observe: z.boolean(),
+  origins: z.array(url),
+  quotaBytes: z.number().int().positive(),
+  refreshMinutes: z.number().positive().max(1440),
+  site: z.string().min(1).max(64),
+  stateDir: z.string().min(1),
+  trustRoot: z.string().min(1).nullable(),
+} as const;
+
+export type ConfigKey = keyof typeof CONFIG_KEYS;
+export type Config = { readonly [K in ConfigKey]: z.infer<(typeof CONFIG_KEYS)[K]> };
+
+export interface KeyDoc {
+  readonly means: string;
+  /** Flag of `peerboot up`, when there is one. */
+  readonly flag?: string;
+  /** What the default is, in words, where it is not one fixed value. */
+  readonly defaultText?: string;
+}
+
+export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
+  allowNonBlank: {
+    means: 'Whether assignments given in the configuration may overwrite a disk that is not blank.',
+    flag: '--allow-non-blank',
+  },
+  assetsDir: {
+    means: 'Folder with the NBPs, the kernel and the agent (`npm run boot-assets` makes it).',
+    flag: '--assets <dir>',
+    defaultText: '`.cache/assets/current` of the checkout, else `/usr/share/peerboot/assets`',
+  },
+  assign: {
+    means:
+      'Which machine gets which image: a list of `{machine, image, allowNonBlank?, disk?}`; machine is `*`, a MAC, a UUID or a serial, image is `name`, `name@version` or `local`.',
+    flag: "--assign <machine> <image>, --assign '<machine>=<image>'",
+  },
+  httpPort: {
+    means: 'TCP port for scripts, boot files, content and administration.',
+    flag: '--http-port <port>',
+  },
+  interfaces: {
+    means: 'Network interfaces to answer on; an empty list means every one that has an IPv4 address.',
+    flag: '--interface <name>',
+  },
+  json: { means: 'Log as JSON lines also on a terminal.', flag: '--json' },
+  logLevel: { means: 'Least level of the lines that are logged.', flag: '--log-level <level>' },
+  observe: { means: 'Print what would be answered to PXE clients and send nothing.', flag: '--observe' },
+  origins: {
+    means: 'Where images come from, in the order in which they are tried; empty: serve what is held.',
+    flag: '--origin <url>',
+  },
+  quotaBytes: {
+    means: 'How much the chunk store may hold; the least recently used chunks go first.',
+    flag: '--quota <size>',
+    defaultText: 'half of the size of the disk that `stateDir` is on',
+  },
+  refreshMinutes: { means: 'How often the origins are asked for a newer catalogue.' },
+  site: {
+    means: 'Label of this site on screens and in logs.',
+    flag: '--site <label>',
+    defaultText: "the host's name",
+  },
+  stateDir: {
+    means: 'Folder for chunks, the last good catalogue and assignments.',
+    flag: '--state <dir>',
+    defaultText: "systemd's state folder, else `/var/lib/peerboot` for root, else `~/.local/state/peerboot`",
+  },
+  trustRoot: {
+    means:
+      "The publisher's root (`root.json`) that signed catalogues are checked against; kept in `stateDir` once given.",
+    flag: '--root <file>',
+    defaultText: '`/etc/peerboot/root.json` when it exists, else the one kept in `stateDir`',
+  },
+};
+
+/** Defaults that are the same on every machine. */
+export const FIXED_DEFAULTS = {
+  allowNonBlank: false,
+  assign: [],
+  httpPort: DEFAULT_HTTP_PORT,
+  interfaces: [],
+  json: false,
+  logLevel: 'info',
+  observe: false,
+  origins: [],
+  refreshMinutes: 5,
+} as const satisfies Partial<Config>;
+
+/** `stateDir` → `PEERBOOT_STATE_DIR`. */
+export function environmentName(key: ConfigKey): string {
+  return `PEERBOOT_${key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}

@@ -1,4 +1,4 @@
-// Ports of content: where chunks are kept (ChunkStore) and where they come from (ChunkSource).
+// Ports of content: where chunks are kept (ChunkStore) and where they come from (ChunkSource, FileSource).
 import type { Descriptor, Digest } from '../base/digest.ts';
 
 /** Keeps stored bytes by digest. One contract suite (test/contract) is run by every implementation. */
@@ -13,8 +13,28 @@ export interface ChunkStore {
   list(): Iterable<Descriptor>;
 }
 
+/** What to fetch. A known size bounds the transfer; without one (a peer is asked by digest alone) the answer's
+ * own Content-Length up to MAX_STORED_BYTES does: the digest proves the bytes either way. */
+export interface Wanted {
+  readonly digest: Digest;
+  readonly size?: number;
+}
+
+/** No chunk, manifest or table is longer as stored: more is refused before a byte of it is kept. */
+export const MAX_STORED_BYTES = 64 * 1024 * 1024;
+
+/** What has come so far of one chunk: handed on when a transfer breaks, so that the next one goes on at its byte. */
+export interface PartialChunk {
+  /** As long as the whole chunk; undefined until its length is known. */
+  bytes: Uint8Array | undefined;
+  /** So many bytes from the front are there, unproved. */
+  received: number;
+}
+
 export interface FetchOptions {
   readonly signal?: AbortSignal;
+  /** Filled in place; what another source had brought is continued, and fetched again only if the whole proves wrong. */
+  readonly partial?: PartialChunk;
 }
 
 /**
@@ -23,7 +43,33 @@ export interface FetchOptions {
  * or PB-SOURCE-FAILED (refused, 5xx, stalled, truncated, TLS).
  */
 export interface ChunkSource {
-  /** For logs and screens, e.g. `origin http://10.77.0.3`. */
+  /** For logs and screens, e.g. `http://10.77.0.3`. */
   readonly name: string;
-  fetch(descriptor: Descriptor, options?: FetchOptions): Promise<Uint8Array>;
+  fetch(wanted: Wanted, options?: FetchOptions): Promise<Uint8Array>;
+}
+
+export interface FileOptions {
+  /** A longer file is refused with PB-SOURCE-FAILED. */
+  readonly maxBytes: number;
+  readonly signal?: AbortSignal;
+}
+
+/** A place for files that have names instead of digests: the catalogue. Nothing is proved here: its signatures do that. */
+export interface FileSource {
+  readonly name: string;
+  /** `path` below the source's base, e.g. `catalogue/timestamp.json`; undefined when the source does not have it. */
+  fetchFile(path: string, options: FileOptions): Promise<Uint8Array | undefined>;
+}
+
+/** What came from one source since start: bodies only, broken-off transfers included. */
+export interface SourceStats {
+  readonly name: string;
+  readonly requests: number;
+  readonly bytesReceived: number;
+  /** Bytes of `bytesReceived` that served nothing: wrong, or thrown away by a restart. */
+  readonly bytesWasted: number;
+  readonly chunks: number;
+  readonly failures: number;
+  /** How often a broken transfer went on at its byte. */
+  readonly resumed: number;
 }

@@ -37,6 +37,74 @@ export const ERROR_TABLE = {
     means: 'A source could not be reached, stalled, or answered wrongly',
     remedy: 'Check the address and the network path to the source named in the message.',
   },
+  // Building boot assets and images
+  'PB-BUILD-FAILED': {
+    means: 'Boot assets or an image could not be built on this machine',
+    remedy: 'Mend what the message names, then run the same command again; nothing half built is kept.',
+  },
+  'PB-HOST-INCOMPLETE': {
+    means: 'This machine lacks programs that the command needs',
+    remedy: 'Install the packages named in the message, then run the same command again.',
+  },
+  // Imaging a target
+  'PB-DISK-AMBIGUOUS': {
+    means: 'Several disks of the target could take the image, and the plan does not say which',
+    remedy: 'Assign the image again and name the disk by its name, model or serial (`--disk`).',
+  },
+  'PB-DISK-BUSY': {
+    means: 'The disk is in use by the running system',
+    remedy: 'Restart the target from the network, so that nothing holds the disk.',
+  },
+  'PB-DISK-NO-MATCH': {
+    means: 'No disk of the target has the name, model or serial that the plan names',
+    remedy: 'Assign the image again with one of the disks named in the message.',
+  },
+  'PB-DISK-NONE': {
+    means: 'The target has no disk that the agent can see',
+    remedy: 'Check the cable and the storage mode in the firmware setup (AHCI or NVMe rather than RAID).',
+  },
+  'PB-DISK-NOT-BLANK': {
+    means: 'The disk holds data, and the plan does not permit to overwrite it',
+    remedy:
+      'If the data may go, assign the image again with `--allow-non-blank`; the target goes on by itself.',
+  },
+  'PB-DISK-READ-BACK': {
+    means: 'What was read back from the disk is not what was written',
+    remedy: 'Replace the disk, or its cable, and boot from the network again.',
+  },
+  'PB-DISK-READ-ONLY': {
+    means: 'The disk is write-protected',
+    remedy: 'Remove the write protection, or fit another disk.',
+  },
+  'PB-DISK-REMOVABLE': {
+    means: 'The only disks are removable: USB sticks and cards are never overwritten',
+    remedy: 'Fit an internal disk, or check the storage mode in the firmware setup.',
+  },
+  'PB-DISK-SECTOR-SIZE': {
+    means: 'The disk has sectors of another size than the image was made for',
+    remedy: "Switch the disk to 512-byte sectors (512e) with its maker's tool, or fit another disk.",
+  },
+  'PB-DISK-TOO-SMALL': {
+    means: 'The disk is smaller than the image',
+    remedy: 'Fit a larger disk, or assign a smaller image.',
+  },
+  'PB-DISK-WRITE': {
+    means: 'The disk failed while it was being written or read',
+    remedy: 'Replace the disk, or its cable, and boot from the network again.',
+  },
+  'PB-IMAGE-INCONSISTENT': {
+    means: 'The published image contradicts itself: its tables, chunks and slices do not fit together',
+    remedy: 'Publish the image again as a new version and assign that.',
+  },
+  'PB-NETWORK-DOWN': {
+    means: 'No network card of the target got an address',
+    remedy: 'Check the cable, the switch port and the DHCP server; the target tries again by itself.',
+  },
+  'PB-PEER-SILENT': {
+    means: 'The peer does not answer the agent',
+    remedy:
+      'Check that `peerboot up` runs on the peer named on the screen; the target tries again by itself.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERROR_TABLE;

@@ -105,6 +105,16 @@ export const ERROR_TABLE = {
     remedy:
       'Check that `peerboot up` runs on the peer named on the screen; the target tries again by itself.',
   },
+  // Boot assets
+  'PB-ASSETS-MISSING': {
+    means: 'There are no boot assets: the NBPs, the kernel and the agent that machines load by network',
+    remedy:
+      'Build them with `npm run assets`, or name the folder that holds them with `--assets` (see boot-assets/README.md).',
+  },
+  'PB-ASSET-CHANGED': {
+    means: 'A boot asset is not the file it was when it was built or loaded',
+    remedy: 'Build the boot assets anew, or correct its line in provenance.json, and restart Peerboot.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERROR_TABLE;

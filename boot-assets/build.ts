@@ -1,0 +1,68 @@
+// `npm run boot-assets -- [--kernel generic|cloud] [--root <root.json>] [--nbp <name>=<path>]`: builds, shows sizes.
+import { existsSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { isPeerbootError } from '../src/base/errors.ts';
+import {
+  CURRENT_ASSETS,
+  ensureBootAssets,
+  KERNELS,
+  type KernelKind,
+  NBP_NAMES,
+  type NbpName,
+} from './recipe.ts';
+
+export { type BootAssets, type BootAssetsWish, ensureBootAssets } from './recipe.ts';
+
+const USAGE = `Usage: npm run boot-assets -- [--kernel ${Object.keys(KERNELS).join('|')}] [--root <root.json>] [--nbp <name>=<path>]…
+NBPs: ${NBP_NAMES.join(', ')}`;
+
+async function main(words: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: words,
+    options: {
+      kernel: { type: 'string', default: 'generic' },
+      root: { type: 'string' },
+      nbp: { type: 'string', multiple: true, default: [] },
+    },
+  });
+  const nbps = values.nbp.map((pair) => pair.split(/=(.*)/).slice(0, 2) as [NbpName, string]);
+  const isKnown = Object.hasOwn(KERNELS, values.kernel) && nbps.every(([name]) => NBP_NAMES.includes(name));
+  if (!isKnown || nbps.some(([, path]) => !existsSync(path ?? ''))) {
+    console.error(USAGE);
+    return 2;
+  }
+  const { folder, provenance } = await ensureBootAssets({
+    kernel: values.kernel as KernelKind,
+    root: values.root,
+    nbps: Object.fromEntries(nbps),
+    progress: (line) => console.log(line),
+  });
+  pointAt(folder);
+  for (const { name, sizeBytes, sha256, origin, version } of provenance.files) {
+    const size = `${(sizeBytes / 1e6).toFixed(2)} MB`.padStart(10);
+    console.log(`${name.padEnd(14)} ${size}  ${sha256.slice(0, 16)}  ${origin} ${version}`);
+  }
+  if (provenance.trustRoot === null)
+    console.log('no trust root inside: give --root <root.json> for real use');
+  console.log(folder);
+  return 0;
+}
+
+/** `current` is swapped in one step: whoever starts now sees the old folder or the new one. */
+function pointAt(folder: string): void {
+  const next = `${CURRENT_ASSETS}.next`;
+  rmSync(next, { force: true });
+  symlinkSync(basename(folder), next);
+  renameSync(next, CURRENT_ASSETS);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    process.exitCode = await main(process.argv.slice(2));
+  } catch (error) {
+    console.error(isPeerbootError(error) ? `${error.code}: ${error.message}\n${error.remedy}` : error);
+    process.exitCode = 1;
+  }
+}

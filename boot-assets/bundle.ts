@@ -1,0 +1,40 @@
+// Bundles the agent into one file of plain JavaScript, as it lies in the initramfs.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { ROOT } from '../tools/cache.ts';
+
+const AGENT = join(ROOT, 'src/agent-main.ts');
+/** Says hello where a whole agent would check in: enough to try kernel, drivers and Node. */
+const HELLO = `import { appendFileSync } from 'node:fs';
+for (const device of ['/dev/ttyS0', '/dev/tty0']) {
+  try { appendFileSync(device, 'peerboot agent: Node ' + process.version + '\\r\\n'); } catch {}
+}
+setInterval(() => {}, 60_000);`;
+
+/** The bundle's bytes: the same sources give the same bytes wherever the checkout lies. */
+export async function bundleAgent(): Promise<Uint8Array> {
+  const result = await build({
+    ...(existsSync(AGENT)
+      ? { entryPoints: [AGENT] }
+      : { stdin: { contents: HELLO, loader: 'js' as const, resolveDir: ROOT } }),
+    absWorkingDir: ROOT,
+    bundle: true,
+    write: false,
+    outfile: 'agent.mjs',
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'none',
+    logLevel: 'silent',
+    // CommonJS dependencies inside the bundle call require for Node's own modules.
+    banner: {
+      js: "import { createRequire as peerbootRequire } from 'node:module'; const require = peerbootRequire(import.meta.url);",
+    },
+  });
+  const [file] = result.outputFiles;
+  if (file === undefined) throw new Error('esbuild made no file');
+  return file.contents;
+}

@@ -1,0 +1,107 @@
+// Puts the agent's initramfs together from unpacked packages: what lies where in the target's first file system.
+import { cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fromText } from '../src/base/bytes.ts';
+import { run } from '../tools/run.ts';
+import { type CpioEntry, cpio } from './cpio.ts';
+import { chooseModules, kernelVersion } from './modules.ts';
+
+export interface Ingredients {
+  /** Folders of unpacked Debian packages. */
+  readonly kernel: string;
+  readonly busybox: string;
+  readonly libraries: readonly string[];
+  /** Path of Node's program, and the agent's bundle. */
+  readonly node: string;
+  readonly agent: Uint8Array;
+  /** An empty folder to work in. */
+  readonly scratch: string;
+}
+
+/** What Node is linked with, all from libc6, libgcc-s1 and libstdc++6. */
+const LIBRARIES = ['libc', 'libdl', 'libgcc_s', 'libm', 'libpthread', 'libresolv', 'libstdc++'];
+const LOADER = 'ld-linux-x86-64.so.2';
+const FOLDERS = ['dev', 'etc', 'mnt', 'proc', 'root', 'run', 'sys', 'tmp', 'usr', 'var'];
+
+/** The archive, not yet compressed. */
+export async function initramfs(from: Ingredients): Promise<Uint8Array> {
+  const busybox = join(from.busybox, 'bin/busybox');
+  const applets = (await run(busybox, ['--list'])).trim().split('\n');
+  const node = join(from.scratch, 'node');
+  await run('strip', ['--strip-all', '--enable-deterministic-archives', '-o', node, from.node]);
+  const files: CpioEntry[] = [
+    file('init', readFileSync(new URL('./init.sh', import.meta.url)), true),
+    file('bin/busybox', readFileSync(busybox), true),
+    file('bin/node', readFileSync(node), true),
+    file('peerboot/agent.mjs', from.agent, false),
+    file('etc/mdev.conf', fromText('$MODALIAS=.* 0:0 660 @modprobe -q -b "$MODALIAS"\n'), false),
+    ...applets.filter((name) => name !== 'busybox').map((name) => link(`bin/${name}`, 'busybox')),
+    // The kernel calls /sbin/modprobe for what it needs; scripts look in /usr/bin.
+    ...['sbin', 'usr/bin', 'usr/sbin'].map((path) => link(path, path.startsWith('usr/') ? '../bin' : 'bin')),
+    link('lib64', 'lib/x86_64-linux-gnu'),
+    link('etc/mtab', '/proc/self/mounts'),
+    // The kernel opens it before our first process has mounted anything.
+    { kind: 'character-device', path: 'dev/console', major: 5, minor: 1 },
+    ...libraries(from.libraries),
+    ...(await modules(from)),
+  ];
+  return cpio([...folders(files), ...files]);
+}
+
+function libraries(packages: readonly string[]): CpioEntry[] {
+  const homes = packages.flatMap((folder) =>
+    ['lib/x86_64-linux-gnu', 'usr/lib/x86_64-linux-gnu'].map((path) => join(folder, path)),
+  );
+  const found = homes.flatMap((home) => listed(home).map((name) => ({ name, path: join(home, name) })));
+  return [
+    ...LIBRARIES.map((name) => new RegExp(`^${name.replaceAll('+', '\\+')}\\.so\\.\\d+$`)),
+    new RegExp(LOADER),
+  ].map((pattern) => {
+    const one = found.find(({ name }) => pattern.test(name));
+    if (one === undefined) throw new Error(`no library like ${pattern.source}`);
+    return file(`lib/x86_64-linux-gnu/${one.name}`, readFileSync(one.path), true);
+  });
+}
+
+/** Modules as the kernel's maker signed them (a locked-down kernel takes no others), with indexes of just these. */
+async function modules(from: Ingredients): Promise<CpioEntry[]> {
+  const version = kernelVersion(from.kernel);
+  const source = join(from.kernel, 'lib/modules', version);
+  await run('depmod', ['-b', from.kernel, version]);
+  const chosen = chooseModules(source);
+  const target = join(from.scratch, 'modules/lib/modules', version);
+  for (const path of [...chosen, 'modules.builtin', 'modules.builtin.modinfo', 'modules.order']) {
+    mkdirSync(dirname(join(target, path)), { recursive: true });
+    cpSync(join(source, path), join(target, path));
+  }
+  await run('depmod', ['-b', join(from.scratch, 'modules'), version]);
+  const indexes = ['modules.dep', 'modules.alias', 'modules.symbols', 'modules.builtin'];
+  return [...chosen, ...indexes].map((path) =>
+    file(`lib/modules/${version}/${path}`, readFileSync(join(target, path)), false),
+  );
+}
+
+/** Every folder that these files lie in, and the empty ones that are mounted over. */
+function folders(files: readonly CpioEntry[]): CpioEntry[] {
+  const paths = new Set(FOLDERS);
+  for (const entry of files) {
+    for (let path = dirname(entry.path); path !== '.'; path = dirname(path)) paths.add(path);
+  }
+  return [...paths].map((path) => ({ kind: 'folder', path }));
+}
+
+function listed(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function file(path: string, bytes: Uint8Array, executable: boolean): CpioEntry {
+  return { kind: 'file', path, bytes, executable };
+}
+
+function link(path: string, to: string): CpioEntry {
+  return { kind: 'link', path, to };
+}

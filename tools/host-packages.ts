@@ -1,0 +1,56 @@
+// What we run from the host, by purpose: each program or file, and the Debian package that brings it.
+
+export const PURPOSES = ['assets', 'image', 'demo', 'test', 'bench'] as const;
+export type Purpose = (typeof PURPOSES)[number];
+
+export interface HostNeed {
+  /** A program's name, or an absolute path when it is a file. */
+  readonly needs: string;
+  readonly debianPackage: string;
+  readonly purposes: readonly Purpose[];
+  /** Services that the package starts and enables: kept from both when we install it. */
+  readonly services?: readonly string[];
+}
+
+const BUILD_IMAGE = ['image', 'demo', 'test', 'bench'] as const;
+const LAB = ['demo', 'test', 'bench'] as const;
+
+export const HOST_NEEDS: readonly HostNeed[] = [
+  // Boot assets
+  { needs: 'depmod', debianPackage: 'kmod', purposes: ['assets', 'demo', 'test', 'bench'] },
+  { needs: 'strip', debianPackage: 'binutils', purposes: ['assets', 'demo', 'test', 'bench'] },
+  // Images
+  { needs: 'mmdebstrap', debianPackage: 'mmdebstrap', purposes: BUILD_IMAGE },
+  { needs: 'mkfs.ext4', debianPackage: 'e2fsprogs', purposes: BUILD_IMAGE },
+  { needs: 'mkfs.vfat', debianPackage: 'dosfstools', purposes: BUILD_IMAGE },
+  { needs: 'mcopy', debianPackage: 'mtools', purposes: BUILD_IMAGE },
+  { needs: 'sgdisk', debianPackage: 'gdisk', purposes: BUILD_IMAGE },
+  { needs: 'qemu-img', debianPackage: 'qemu-utils', purposes: BUILD_IMAGE },
+  // The store in one machine
+  { needs: 'qemu-system-x86_64', debianPackage: 'qemu-system-x86', purposes: LAB },
+  { needs: '/usr/lib/ipxe/qemu/pxe-virtio.rom', debianPackage: 'ipxe-qemu', purposes: LAB },
+  { needs: '/usr/share/OVMF/OVMF_CODE_4M.fd', debianPackage: 'ovmf', purposes: LAB },
+  { needs: 'ip', debianPackage: 'iproute2', purposes: LAB },
+  { needs: 'dnsmasq', debianPackage: 'dnsmasq-base', purposes: LAB },
+  { needs: 'nginx', debianPackage: 'nginx-light', purposes: LAB, services: ['nginx'] },
+  { needs: 'tcpdump', debianPackage: 'tcpdump', purposes: LAB },
+  { needs: 'ethtool', debianPackage: 'ethtool', purposes: LAB },
+  // Tests and benchmarks only
+  { needs: 'nft', debianPackage: 'nftables', purposes: ['test'], services: ['nftables'] },
+  { needs: 'tftp', debianPackage: 'tftp-hpa', purposes: ['test', 'bench'] },
+  {
+    needs: 'in.tftpd',
+    debianPackage: 'tftpd-hpa',
+    purposes: ['test', 'bench'],
+    services: ['tftpd-hpa'],
+  },
+  { needs: 'atftp', debianPackage: 'atftp', purposes: ['test'] },
+  { needs: 'curl', debianPackage: 'curl', purposes: ['test', 'bench'] },
+  { needs: 'tshark', debianPackage: 'tshark', purposes: ['test'] },
+  { needs: 'cpio', debianPackage: 'cpio', purposes: ['test'] },
+  { needs: 'sfdisk', debianPackage: 'fdisk', purposes: ['test'] },
+  { needs: 'socat', debianPackage: 'socat', purposes: ['test'] },
+  { needs: 'zstd', debianPackage: 'zstd', purposes: ['test', 'bench'] },
+  { needs: 'casync', debianPackage: 'casync', purposes: ['bench'] },
+  { needs: '/bin/busybox', debianPackage: 'busybox-static', purposes: ['test', 'bench'] },
+];

@@ -109,7 +109,7 @@ export const ERROR_TABLE = {
   'PB-ASSETS-MISSING': {
     means: 'There are no boot assets: the NBPs, the kernel and the agent that machines load by network',
     remedy:
-      'Build them with `npm run assets`, or name the folder that holds them with `--assets` (see boot-assets/README.md).',
+      'Build them with `npm run boot-assets`, or name the folder that holds them with `--assets`.',
   },
   'PB-ASSET-CHANGED': {
     means: 'A boot asset is not the file it was when it was built or loaded',

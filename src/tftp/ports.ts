@@ -1,0 +1,33 @@
+// Ports of the TFTP server: the well-known socket that hears requests, and one connected socket per transfer.
+import type { Ipv4 } from '../base/addresses.ts';
+
+export interface Endpoint {
+  readonly address: Ipv4;
+  readonly port: number;
+}
+
+export interface TftpSockets {
+  /** Rejects with PB-PORT-IN-USE or PB-PORT-DENIED. */
+  listen(local: Endpoint, onRequest: (from: Endpoint, bytes: Uint8Array) => void): Promise<TftpListener>;
+  /**
+   * A socket on an ephemeral port of `local`, connected to the client: the kernel drops what strangers send to it,
+   * and what the client's ICMP says arrives as `onUnreachable`.
+   */
+  connect(
+    local: Ipv4,
+    client: Endpoint,
+    handlers: { onPacket(bytes: Uint8Array): void; onUnreachable(): void },
+  ): TransferSocket;
+}
+
+export interface TftpListener {
+  readonly local: Endpoint;
+  send(to: Endpoint, bytes: Uint8Array): void;
+  close(): Promise<void>;
+}
+
+export interface TransferSocket {
+  /** One datagram of both parts, which must not change afterwards. What the system refuses counts as lost. */
+  send(head: Uint8Array, body?: Uint8Array): void;
+  close(): void;
+}

@@ -108,12 +108,54 @@ export const ERROR_TABLE = {
   // Boot assets
   'PB-ASSETS-MISSING': {
     means: 'There are no boot assets: the NBPs, the kernel and the agent that machines load by network',
-    remedy:
-      'Build them with `npm run boot-assets`, or name the folder that holds them with `--assets`.',
+    remedy: 'Build them with `npm run boot-assets`, or name the folder that holds them with `--assets`.',
   },
   'PB-ASSET-CHANGED': {
     means: 'A boot asset is not the file it was when it was built or loaded',
     remedy: 'Build the boot assets anew, or correct its line in provenance.json, and restart Peerboot.',
+  },
+  // Trust: the signed catalogue
+  'PB-CATALOGUE-MISSING': {
+    means: 'An origin has no catalogue where one should be',
+    remedy: 'Check that the origin address leads to the folder that `peerboot publish --to` wrote.',
+  },
+  'PB-KEYS-MISPLACED': {
+    means: 'The folder for signing keys is not a safe place for them',
+    remedy:
+      'Choose a folder outside the published tree and outside the project with `--keys`, readable by you alone.',
+  },
+  'PB-KEYS-UNUSABLE': {
+    means: 'A signing key is missing, unreadable, or not the one that the catalogue was signed with',
+    remedy: 'Restore the folder of keys from its backup and publish again.',
+  },
+  'PB-TRUST-EXPIRED': {
+    means:
+      'The catalogue is signed but past its date: someone holds back a newer one, or nobody refreshed it',
+    remedy: 'Run `peerboot catalogue refresh` where the keys are, and check the clock of this machine.',
+  },
+  'PB-TRUST-FORGED': {
+    means: 'The catalogue is not signed by the publisher that this machine trusts',
+    remedy:
+      'Find out who answers at the address in the message; if the publisher made new keys, pin the new root with `--root`.',
+  },
+  'PB-TRUST-MIXED': {
+    means: 'Parts of the catalogue do not belong together',
+    remedy:
+      'Wait until the origin is wholly copied; if it persists, copy the tree again with timestamp.json last.',
+  },
+  'PB-TRUST-ROLLBACK': {
+    means: 'The catalogue is older than the one that this machine has already seen',
+    remedy:
+      'If the origin was restored from a backup, publish again with the same folder of keys: it goes on above the old one.',
+  },
+  'PB-TRUST-ROOT-MISSING': {
+    means: 'No root of trust is known, so no catalogue can be believed',
+    remedy: "Give the publisher's root.json with `--root`; it is remembered in the state folder.",
+  },
+  'PB-TRUST-STATE-DAMAGED': {
+    means: 'The last good catalogue on this disk is damaged',
+    remedy:
+      'Check the disk, then delete the file named in the message: trust starts again from the pinned root.',
   },
 } as const satisfies Record<string, ErrorEntry>;
 

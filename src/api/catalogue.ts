@@ -1,0 +1,47 @@
+// What the signed catalogue says about images, and which of several versions is the newest.
+import { z } from 'zod';
+import { DescriptorSchema } from './agent.ts';
+
+/** `custom` of an image's TUF target; the target's own length and SHA-256 are those of the manifest. */
+export const ImageTarget = z.object({
+  kind: z.literal('image'),
+  name: z.string().max(63),
+  version: z.string().max(63),
+  imageBytes: z.number().int().nonnegative(),
+  storedBytes: z.number().int().nonnegative(),
+});
+export type ImageTarget = z.infer<typeof ImageTarget>;
+
+export const CatalogueImage = ImageTarget.omit({ kind: true }).extend({ manifest: DescriptorSchema });
+export type CatalogueImage = z.infer<typeof CatalogueImage>;
+
+/**
+ * Orders versions as people read them: runs of digits by value, everything else letter by letter, so that
+ * 1.9 < 1.10, 2026-09 < 2026-10, 12 < 12-2. Negative when `a` is older.
+ */
+export function compareVersions(a: string, b: string): number {
+  const parts = (text: string) => text.match(/\d+|\D+/g) ?? [];
+  const [left, right] = [parts(a), parts(b)];
+  for (let i = 0; i < Math.max(left.length, right.length); i++) {
+    const order = compareParts(left[i], right[i]);
+    if (order !== 0) return order;
+  }
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function compareParts(a: string | undefined, b: string | undefined): number {
+  if (a === undefined || b === undefined) return a === b ? 0 : a === undefined ? -1 : 1;
+  if (/^\d/.test(a) && /^\d/.test(b)) {
+    const [left, right] = [BigInt(a), BigInt(b)];
+    return left < right ? -1 : left > right ? 1 : 0;
+  }
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** `name` → its newest version, `name@version` → exactly that one; undefined when there is none. */
+export function findImage(images: readonly CatalogueImage[], reference: string): CatalogueImage | undefined {
+  const [name, version] = reference.split('@', 2);
+  return images
+    .filter((image) => image.name === name && (version === undefined || image.version === version))
+    .sort((a, b) => compareVersions(b.version, a.version))[0];
+}

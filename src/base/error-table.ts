@@ -15,6 +15,10 @@ export const ERROR_TABLE = {
     remedy:
       'Correct the key named in the message; `peerboot config show --origin` tells where each value came from.',
   },
+  'PB-INTERFACE-UNKNOWN': {
+    means: 'A network interface to answer on is not there, or has no IPv4 address',
+    remedy: 'Name one of the interfaces in the message (`--interface`), or give it an address first.',
+  },
   'PB-PORT-DENIED': {
     means: 'The system does not let this user open a port below 1024',
     remedy: 'Run as root, or give the process CAP_NET_BIND_SERVICE (the systemd unit in packaging/ does).',

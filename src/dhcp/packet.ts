@@ -1,0 +1,187 @@
+// The DHCP packet (RFC 2131 §2) as bytes and as a value: any bytes decode to a packet or to a WireError.
+import { formatIpv4, type Ipv4, ipv4Bytes } from '../base/addresses.ts';
+import { concatBytes, viewOf } from '../base/bytes.ts';
+import { assert, WireError } from '../base/errors.ts';
+
+export const BOOT_REQUEST = 1;
+export const BOOT_REPLY = 2;
+/** The `broadcast` bit of `flags` (RFC 2131 §2, figure 2). */
+export const BROADCAST_FLAG = 0x8000;
+
+/** Option code → value. Several instances of a code are already one value (RFC 3396). */
+export type OptionMap = ReadonlyMap<number, Uint8Array>;
+
+export interface DhcpPacket {
+  /** BOOT_REQUEST or BOOT_REPLY; others are kept as they came. */
+  readonly op: number;
+  /** Hardware type, 1 for Ethernet. */
+  readonly htype: number;
+  readonly hops: number;
+  readonly xid: number;
+  readonly secs: number;
+  readonly flags: number;
+  readonly ciaddr: Ipv4;
+  readonly yiaddr: Ipv4;
+  /** Next-server: where the file in `file` lies. */
+  readonly siaddr: Ipv4;
+  readonly giaddr: Ipv4;
+  /** Exactly hlen bytes, at most 16: six for Ethernet, but EDK2 can put the 16 bytes of the system's GUID here. */
+  readonly chaddr: Uint8Array;
+  /** Bytes before the first NUL, at most 64. */
+  readonly sname: Uint8Array;
+  /** Bytes before the first NUL, at most 128. */
+  readonly file: Uint8Array;
+  readonly options: OptionMap;
+}
+
+const SNAME = { at: 44, length: 64 } as const;
+const FILE = { at: 108, length: 128 } as const;
+const CHADDR = { at: 28, length: 16 } as const;
+const COOKIE_AT = 236;
+const OPTIONS_AT = 240;
+const MAGIC_COOKIE = 0x63825363;
+/** BOOTP's smallest packet (RFC 1542 §2.1): some firmware drops shorter ones. */
+const SMALLEST_BYTES = 300;
+
+const PAD = 0;
+const END = 255;
+const OVERLOAD = 52;
+const MESSAGE_TYPE = 53;
+const SERVER_IDENTIFIER = 54;
+const BOOT_FILE = 67;
+const RELAY_INFORMATION = 82;
+
+/** Reads a packet; a packet without the End option is accepted, as clients send such. */
+export function decodePacket(bytes: Uint8Array): DhcpPacket | WireError {
+  if (bytes.length < OPTIONS_AT) return new WireError(`packet of ${bytes.length} bytes has no options`);
+  const view = viewOf(bytes);
+  if (view.getUint32(COOKIE_AT) !== MAGIC_COOKIE) return new WireError('no DHCP magic cookie', COOKIE_AT);
+  const hlen = view.getUint8(2);
+  if (hlen > CHADDR.length) return new WireError(`hardware address of ${hlen} bytes`, 2);
+
+  const values = new Map<number, Uint8Array[]>();
+  const failure = readOptions(bytes, OPTIONS_AT, bytes.length, values);
+  if (failure !== undefined) return failure;
+  // RFC 2132 §9.3: bit 0 puts options into `file`, bit 1 into `sname`. RFC 3396 §5 reads them in this order.
+  const overload = values.get(OVERLOAD)?.at(0)?.at(0) ?? 0;
+  if (values.has(OVERLOAD) && (overload < 1 || overload > 3)) {
+    return new WireError(`option overload has the value ${overload}`);
+  }
+  values.delete(OVERLOAD);
+  for (const [bit, field] of [
+    [1, FILE],
+    [2, SNAME],
+  ] as const) {
+    if ((overload & bit) === 0) continue;
+    const wrong = readOptions(bytes, field.at, field.at + field.length, values);
+    if (wrong !== undefined) return wrong;
+  }
+  values.delete(OVERLOAD);
+
+  const address = (at: number) => formatIpv4(bytes.subarray(at, at + 4));
+  return {
+    op: view.getUint8(0),
+    htype: view.getUint8(1),
+    hops: view.getUint8(3),
+    xid: view.getUint32(4),
+    secs: view.getUint16(8),
+    flags: view.getUint16(10),
+    ciaddr: address(12),
+    yiaddr: address(16),
+    siaddr: address(20),
+    giaddr: address(24),
+    chaddr: bytes.slice(CHADDR.at, CHADDR.at + hlen),
+    sname: (overload & 2) === 0 ? untilNul(bytes, SNAME) : new Uint8Array(0),
+    file: (overload & 1) === 0 ? untilNul(bytes, FILE) : new Uint8Array(0),
+    options: new Map(Array.from(values, ([code, parts]) => [code, concatBytes(parts)])),
+  };
+}
+
+/** Appends every option in [at, end) to `values`, in the order of appearance; says what is wrong, if anything. */
+function readOptions(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  values: Map<number, Uint8Array[]>,
+): WireError | undefined {
+  let at = start;
+  while (at < end) {
+    const code = bytes[at] as number;
+    if (code === END) return undefined;
+    if (code === PAD) {
+      at += 1;
+      continue;
+    }
+    const length = at + 1 < end ? (bytes[at + 1] as number) : Number.POSITIVE_INFINITY;
+    if (at + 2 + length > end) return new WireError(`option ${code} runs past the end`, at);
+    const parts = values.get(code) ?? [];
+    parts.push(bytes.slice(at + 2, at + 2 + length));
+    values.set(code, parts);
+    at += 2 + length;
+  }
+  return undefined;
+}
+
+function untilNul(bytes: Uint8Array, field: { at: number; length: number }): Uint8Array {
+  const whole = bytes.subarray(field.at, field.at + field.length);
+  const nul = whole.indexOf(0);
+  return whole.slice(0, nul === -1 ? field.length : nul);
+}
+
+/**
+ * The bytes of a packet; the same packet gives the same bytes. Options above 255 bytes are split (RFC 3396), never
+ * moved into `file` or `sname`: overload is understood by few ROMs.
+ */
+export function encodePacket(packet: DhcpPacket): Uint8Array {
+  assert(packet.chaddr.length <= CHADDR.length, 'chaddr has at most 16 bytes');
+  assert(packet.sname.length <= SNAME.length, 'sname has at most 64 bytes');
+  assert(packet.file.length <= FILE.length, 'file has at most 128 bytes');
+  const header = new Uint8Array(OPTIONS_AT);
+  const view = viewOf(header);
+  header.set([packet.op, packet.htype, packet.chaddr.length, packet.hops]);
+  view.setUint32(4, packet.xid);
+  view.setUint16(8, packet.secs);
+  view.setUint16(10, packet.flags);
+  header.set(ipv4Bytes(packet.ciaddr), 12);
+  header.set(ipv4Bytes(packet.yiaddr), 16);
+  header.set(ipv4Bytes(packet.siaddr), 20);
+  header.set(ipv4Bytes(packet.giaddr), 24);
+  header.set(packet.chaddr, CHADDR.at);
+  header.set(packet.sname, SNAME.at);
+  header.set(packet.file, FILE.at);
+  view.setUint32(COOKIE_AT, MAGIC_COOKIE);
+  const options = [...packet.options].sort(([a], [b]) => rank(a) - rank(b) || a - b);
+  const bytes = concatBytes([
+    header,
+    ...options.flatMap(([code, value]) => splitOption(code, value)),
+    Uint8Array.of(END),
+  ]);
+  if (bytes.length >= SMALLEST_BYTES) return bytes;
+  const padded = new Uint8Array(SMALLEST_BYTES);
+  padded.set(bytes);
+  return padded;
+}
+
+/**
+ * Message type and server identifier first, as is customary and as old ROMs expect; the boot file's name behind the
+ * others, because EDK2 writes a NUL over the byte after it; the relay's option last (RFC 3046 §2.1).
+ */
+function rank(code: number): number {
+  if (code === MESSAGE_TYPE) return 0;
+  if (code === SERVER_IDENTIFIER) return 1;
+  if (code === BOOT_FILE) return 3;
+  if (code === RELAY_INFORMATION) return 4;
+  return 2;
+}
+
+function splitOption(code: number, value: Uint8Array): Uint8Array[] {
+  assert(code > PAD && code < END && code !== OVERLOAD, `option ${code} is not for encoding`);
+  const parts: Uint8Array[] = [];
+  let at = 0;
+  do {
+    const part = value.subarray(at, at + 255);
+    parts.push(Uint8Array.of(code, part.length), part);
+    at += 255;
+  } while (at < value.length);
+  return parts;
+}

@@ -1,0 +1,209 @@
+// The proxyDHCP responder: hears ports 67 and 4011, decides by pure code, sends. One loop serves both ports.
+import { ANY_ADDRESS, type Ipv4 } from '../base/addresses.ts';
+import { WireError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import { LogLimit } from '../base/log-limit.ts';
+import type { Clock } from '../base/time.ts';
+import { ChainMemory } from '../boot/chain.ts';
+import { type BootClient, classifyClient, isBootClient, type NotBootClient } from '../boot/client.ts';
+import type { MachineEvent } from '../boot/progress.ts';
+import { type BootAsset, decideReply, type IgnoreReason, type ReplyDecision } from '../boot/reply.ts';
+import { DHCP_SERVER_PORT, type Endpoint, PXE_PORT, type ServerPort } from '../dhcp/destination.ts';
+import { OPTIONS, readOption } from '../dhcp/options.ts';
+import { type DhcpPacket, decodePacket, encodePacket } from '../dhcp/packet.ts';
+import type { OpenUdp, ServedInterface, UdpSocket } from '../dhcp/ports.ts';
+
+export interface DhcpServiceOptions {
+  /** `openUdp` of io/udp. */
+  readonly openUdp: OpenUdp;
+  /** Each is answered with its own address. `chooseInterfaces` of io/interfaces finds them. */
+  readonly interfaces: readonly ServedInterface[];
+  readonly httpPort: number;
+  /** The NBPs that TFTP and HTTP serve, among other files. */
+  readonly assets: readonly BootAsset[];
+  /** Decide and log what would be answered, and send nothing. */
+  readonly observe: boolean;
+  /** Give QEMU's old iPXE ROM an NBP instead of the script, to try chainloading. */
+  readonly chainOldIpxe?: boolean;
+  /** Asked at every packet; absent: always. */
+  readonly enabled?: () => boolean;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly onMachineEvent: (event: MachineEvent) => void;
+}
+
+export interface HeardServer {
+  readonly address: Ipv4;
+  /** Wall clock. */
+  readonly lastHeardMs: number;
+}
+
+export interface DhcpStats {
+  readonly received: number;
+  /** Datagrams sent; with several interfaces a broadcast is answered out of each. */
+  readonly replies: number;
+  readonly sendErrors: number;
+  readonly ignored: Readonly<Partial<Record<IgnoreReason | 'malformed', number>>>;
+}
+
+export interface DhcpService {
+  /** Rejects with PB-PORT-IN-USE or PB-PORT-DENIED; then nothing is left open. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  stats(): DhcpStats;
+  /** DHCP servers that machines were heard to choose (option 54 of a broadcast REQUEST). */
+  heardServers(): readonly HeardServer[];
+}
+
+/** One socket and the interfaces that a packet on it may have come in by. */
+interface Listener {
+  readonly port: ServerPort;
+  readonly interfaces: readonly ServedInterface[];
+}
+
+const LOG_LINES_PER_SECOND = 20;
+const MOST_HEARD_SERVERS = 64;
+
+export function createDhcpService(options: DhcpServiceOptions): DhcpService {
+  const { interfaces, log, clock } = options;
+  const open: UdpSocket[] = [];
+  /** Sockets to send from: the reply leaves by the interface that owns the address, from the port that was asked. */
+  const senders = new Map<string, UdpSocket>();
+  const logLimit = new LogLimit(LOG_LINES_PER_SECOND);
+  const chain = options.chainOldIpxe === true ? new ChainMemory() : undefined;
+  const heard = new Map<Ipv4, HeardServer>();
+  const ignored: Partial<Record<IgnoreReason | 'malformed', number>> = {};
+  let received = 0;
+  let replies = 0;
+  let sendErrors = 0;
+
+  function note(level: 'debug' | 'info' | 'warn', kind: string, fields: () => object, message: string): void {
+    const leftOut = logLimit.admit(kind, clock.nowMs());
+    if (leftOut === undefined) return;
+    log[level]({ ...fields(), ...(leftOut === 0 ? {} : { leftOut }) }, message);
+  }
+
+  function ignore(reason: IgnoreReason | 'malformed', source: Endpoint, fields: object): void {
+    ignored[reason] = (ignored[reason] ?? 0) + 1;
+    note('debug', reason, () => ({ reason, source: source.address, ...fields }), 'dhcp packet ignored');
+  }
+
+  function receive(listener: Listener, bytes: Uint8Array, source: Endpoint): void {
+    received += 1;
+    const packet = decodePacket(bytes);
+    if (packet instanceof WireError) {
+      ignore('malformed', source, { detail: packet.message });
+      return;
+    }
+    const client = classifyClient(packet);
+    learn(packet, client);
+    const chaining = isBootClient(client) && (chain?.shallChain(client, packet.xid, clock.nowMs()) ?? false);
+    const decisions = listener.interfaces.map((served) => {
+      const decision = decideReply(packet, client, {
+        serverAddress: served.address,
+        httpPort: options.httpPort,
+        assets: options.assets,
+        enabled: options.enabled?.() ?? true,
+        source,
+        arrivedPort: listener.port,
+        chain: chaining,
+      });
+      if (decision.kind === 'reply') perform(decision, served, listener.port, client);
+      return decision;
+    });
+    const first = decisions[0];
+    if (first?.kind === 'ignore' && decisions.every((decision) => decision.kind === 'ignore')) {
+      ignore(first.reason, source, { ...client.identity, port: listener.port, detail: first.detail });
+    }
+  }
+
+  function perform(
+    decision: ReplyDecision & { kind: 'reply' },
+    served: ServedInterface,
+    port: ServerPort,
+    client: BootClient | NotBootClient,
+  ): void {
+    const { destination, file } = decision;
+    const fields = () => ({
+      ...client.identity,
+      client: client.kind,
+      file,
+      to: `${destination.address}:${destination.port}`,
+      interface: served.name,
+      port,
+    });
+    if (options.observe) {
+      note('info', 'observed', fields, 'would answer');
+      return;
+    }
+    replies += 1;
+    note('info', 'answered', fields, 'answered boot request');
+    senders
+      .get(`${served.address}:${port}`)
+      ?.send(encodePacket(decision.packet), destination)
+      .catch((error: unknown) => {
+        sendErrors += 1;
+        note('warn', 'send-error', () => ({ ...fields(), error: String(error) }), 'could not answer');
+      });
+  }
+
+  /** Broadcast REQUESTs tell which server a machine chose, and which address it got from there. */
+  function learn(packet: DhcpPacket, client: BootClient | NotBootClient): void {
+    const type = readOption(packet.options, OPTIONS.messageType);
+    const chosen = readOption(packet.options, OPTIONS.serverIdentifier);
+    if (type === 'REQUEST' && chosen !== undefined && !interfaces.some((one) => one.address === chosen)) {
+      if (heard.size < MOST_HEARD_SERVERS || heard.has(chosen)) {
+        heard.set(chosen, { address: chosen, lastHeardMs: clock.wallMs() });
+      }
+    }
+    const mac = client.identity.mac;
+    if (mac === undefined || !isBootClient(client) || (type !== 'DISCOVER' && type !== 'REQUEST')) return;
+    const asked = type === 'REQUEST' ? readOption(packet.options, OPTIONS.requestedAddress) : undefined;
+    options.onMachineEvent({
+      kind: 'dhcp',
+      mac,
+      uuid: client.identity.uuid,
+      architecture: client.architecture,
+      firmware: client.architecture === 'bios' ? 'bios' : 'uefi',
+      address: packet.ciaddr === ANY_ADDRESS ? asked : packet.ciaddr,
+    });
+  }
+
+  async function listen(address: Ipv4, port: ServerPort, from: readonly ServedInterface[]): Promise<void> {
+    const listener: Listener = { port, interfaces: from };
+    const socket = await options.openUdp({
+      local: { address, port },
+      onDatagram: (bytes, source) => receive(listener, bytes, source),
+      onError: (error) => note('warn', 'socket', () => ({ error: String(error), port }), 'socket failed'),
+    });
+    open.push(socket);
+    senders.set(`${address}:${port}`, socket);
+    if (socket.sharedWith.length > 0) {
+      log.warn({ port, address, sharedWith: socket.sharedWith }, 'another program listens on this port too');
+    }
+  }
+
+  async function stop(): Promise<void> {
+    senders.clear();
+    await Promise.all(open.splice(0).map((socket) => socket.close()));
+  }
+
+  return {
+    async start() {
+      try {
+        // Broadcasts come to 0.0.0.0 alone, unicasts (relays, 4011) to the interface's own address.
+        await listen(ANY_ADDRESS, DHCP_SERVER_PORT, interfaces);
+        for (const served of interfaces) {
+          await listen(served.address, DHCP_SERVER_PORT, [served]);
+          await listen(served.address, PXE_PORT, [served]);
+        }
+      } catch (error) {
+        await stop();
+        throw error;
+      }
+    },
+    stop,
+    stats: () => ({ received, replies, sendErrors, ignored: { ...ignored } }),
+    heardServers: () => [...heard.values()],
+  };
+}

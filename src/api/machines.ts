@@ -5,7 +5,8 @@ import { MachineIdentity } from './identity.ts';
 
 export const MachineView = z.object({
   id: z.string(),
-  identity: MachineIdentity,
+  /** The booting NIC's MAC first; `macs` is empty only for a machine that told no MAC at all. */
+  identity: MachineIdentity.extend({ macs: z.array(z.string()).max(32) }),
   address: z.string().optional(),
   firmware: z.string().optional(),
   rung: z.enum([...RUNGS, 'failed', 'idle']),
@@ -29,3 +30,12 @@ export const Assignment = z.object({
   ]),
 });
 export type Assignment = z.infer<typeof Assignment>;
+
+export const AssignmentView = Assignment.extend({
+  /** `admin`: made by `peerboot assign`; `config`: stands in the configuration, and goes when it is taken out there. */
+  origin: z.enum(['admin', 'config']),
+  /** Grows with every `assign`: a machine imaged under a lower revision is imaged again. */
+  revision: z.number().int().positive(),
+  assignedMs: z.number(),
+});
+export type AssignmentView = z.infer<typeof AssignmentView>;

@@ -92,6 +92,10 @@ export function decideReply(
   }
   if (!context.enabled) return ignore('disabled', 'this peer does not answer PXE at the moment');
 
+  // With at most 255 bytes echoed, every reply fits 576, the least that RFC 2131 §2 makes a client take.
+  const relayBytes = packet.options.get(OPTIONS.relayInformation.code)?.length ?? 0;
+  if (relayBytes > 255) return ignore('reply-too-large', `${relayBytes} bytes of relay agent information`);
+
   const boot = bootFile(client, context);
   if (boot === undefined) {
     return ignore(

@@ -41,6 +41,19 @@ export const ERROR_TABLE = {
     means: 'A source could not be reached, stalled, or answered wrongly',
     remedy: 'Check the address and the network path to the source named in the message.',
   },
+  'PB-STORE-FAILED': {
+    means: 'The chunk store could not read from or write to its disk',
+    remedy: 'Check the disk under the state folder (`dmesg`); what was not kept is fetched again.',
+  },
+  'PB-STORE-FULL': {
+    means: 'The chunk store has no room, and nothing that may be evicted',
+    remedy:
+      'Free space on the disk, raise the quota, or assign fewer images; chunks are still served, but not kept.',
+  },
+  'PB-STORE-LOCKED': {
+    means: 'Another process has the chunk store open',
+    remedy: 'Stop the other peerboot on this machine, or give this one its own state folder.',
+  },
   // Building boot assets and images
   'PB-BUILD-FAILED': {
     means: 'Boot assets or an image could not be built on this machine',

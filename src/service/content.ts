@@ -27,6 +27,8 @@ export interface ContentStats {
 export interface ContentService extends ChunkSource {
   /** Verified bytes; rejects as ChunkSource says. The bytes are shared: do not write into them. */
   get(wanted: Wanted): Promise<Uint8Array>;
+  /** The same by digest alone, for whoever asks over HTTP. */
+  read(digest: Digest): Promise<Uint8Array>;
   stats(): ContentStats;
 }
 
@@ -85,5 +87,11 @@ export function createContentService(options: ContentServiceOptions): ContentSer
     });
   }
 
-  return { name: source.name, get, fetch: fetchChunk, stats: () => ({ ...stats }) };
+  return {
+    name: source.name,
+    get,
+    read: (digest) => get({ digest }),
+    fetch: fetchChunk,
+    stats: () => ({ ...stats }),
+  };
 }

@@ -16,11 +16,12 @@ const MOST_STEPS = 60;
 /** Runs `act` with power cut before step 0, 1, 2, … until it comes through; `afterwards` sees each aftermath. */
 async function cutEverywhere(
   act: (steps: DurableSteps, round: string) => Promise<unknown>,
-  afterwards: (round: string) => Promise<void>,
+  afterwards: (round: string, cut: boolean) => Promise<void>,
 ): Promise<number> {
   for (let cutAt = 0; cutAt < MOST_STEPS; cutAt++) {
-    let cut = false;
+    let done = true;
     for (const aftermath of AFTERMATHS) {
+      let cut = false;
       const round = `${cutAt}-${aftermath.bytes}-${aftermath.renames}`;
       const disk = dyingDisk(cutAt, aftermath);
       try {
@@ -30,9 +31,10 @@ async function cutEverywhere(
         cut = true;
       }
       disk.settle();
-      await afterwards(round);
+      await afterwards(round, cut);
+      done &&= !cut;
     }
-    if (!cut) return cutAt;
+    if (done) return cutAt;
   }
   throw new Error(`not done within ${MOST_STEPS} steps`);
 }
@@ -56,9 +58,10 @@ describe('a store', () => {
         await (await open(round)).update(originOf(second), START_MS);
         await (await open(round, disk)).update(originOf(third), START_MS);
       },
-      async (round) => {
+      async (round, cut) => {
         const keeper = await open(round);
-        expect([2, 3], round).toContain(keeper.current()?.versions.timestamp);
+        // Once the update has said that it is done, no cut takes it back.
+        expect(cut ? [2, 3] : [3], round).toContain(keeper.current()?.versions.timestamp);
         await expect(keeper.update(originOf(first), START_MS), round).rejects.toMatchObject({
           code: 'PB-TRUST-ROLLBACK',
         });
@@ -110,7 +113,7 @@ describe('the publisher', () => {
         });
         await writer.commit();
       },
-      async (round) => {
+      async (round, cut) => {
         const publisher = seen.get(round);
         if (publisher === undefined) throw new Error('unreachable');
         const read = (held?: Tree) =>
@@ -121,7 +124,7 @@ describe('the publisher', () => {
             source: round,
           });
         const left = await read();
-        expect([1, 2], round).toContain(left.images.length);
+        expect(cut ? [1, 2] : [2], round).toContain(left.images.length);
         const again = await openTrustWriter({
           tree: publisher.folder,
           keysFolder: publisher.keys,

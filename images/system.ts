@@ -1,0 +1,190 @@
+// The file system of the test image: a minimal Debian 12 that says on the serial console when it is ready.
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { run } from '../tools/run.ts';
+import type { ImageRecipe } from './recipe.ts';
+
+const SUITE = 'bookworm';
+const PACKAGES = ['linux-image-cloud-amd64', 'initramfs-tools', 'systemd-sysv', 'udev', 'login', 'kmod'];
+
+/** Left out of every package: nobody reads manuals on a till, and each megabyte crosses the store's line. */
+const LEFT_OUT = ['man', 'info', 'locale', 'doc', 'bash-completion', 'zoneinfo/right'].map(
+  (name) => `path-exclude=/usr/share/${name}/*`,
+);
+
+/** Work that a till's boot need not wait for, or that has nothing to do here. */
+const MASKED_UNITS = [
+  'apt-daily.timer',
+  'apt-daily-upgrade.timer',
+  'dpkg-db-backup.timer',
+  'e2scrub_all.timer',
+  'e2scrub_reap.service',
+  'fstrim.timer',
+  'systemd-pstore.service',
+  'systemd-random-seed.service',
+  'systemd-update-utmp.service',
+  'systemd-update-utmp-runlevel.service',
+  'sys-kernel-debug.mount',
+  'sys-kernel-tracing.mount',
+  'dev-hugepages.mount',
+  'dev-mqueue.mount',
+  'kmod-static-nodes.service',
+  'modprobe@configfs.service',
+  'modprobe@dm_mod.service',
+  'modprobe@drm.service',
+  'modprobe@fuse.service',
+  'modprobe@loop.service',
+];
+
+/** Builds the system into `folder` (not there yet), as root. */
+export async function buildSystem(
+  folder: string,
+  recipe: ImageRecipe,
+  progress: (line: string) => void,
+): Promise<void> {
+  progress('mmdebstrap: a minimal Debian 12');
+  const hooks = join(dirname(folder), 'hooks');
+  writeHooks(hooks);
+  const options = [
+    '--mode=root',
+    '--variant=minbase',
+    `--include=${[...PACKAGES, ...recipe.packages].join(',')}`,
+    '--aptopt=APT::Install-Recommends "false"',
+    '--aptopt=Acquire::Languages "none"',
+    ...[...LEFT_OUT, 'path-include=/usr/share/doc/*/copyright'].map((line) => `--dpkgopt=${line}`),
+    // Before the kernel is configured, which makes its initramfs.
+    `--essential-hook=copy-in ${hooks}/etc ${hooks}/usr /`,
+  ];
+  await run('mmdebstrap', [...options, SUITE, folder, ...hostSources()], {
+    env: { SOURCE_DATE_EPOCH: String(recipe.epoch) },
+    onLine: (line) => {
+      if (/^I: /.test(line) && !/signed-by|automatically|is equal/.test(line)) progress(`  ${line.slice(3)}`);
+    },
+  });
+  rmSync(hooks, { recursive: true, force: true });
+  configure(folder, recipe);
+  await clampTimes(folder, recipe.epoch);
+}
+
+/** The host's own Debian mirrors where it has any; else mmdebstrap's default. */
+function hostSources(): string[] {
+  const folder = '/etc/apt/sources.list.d';
+  const files = [
+    '/etc/apt/sources.list',
+    ...(existsSync(folder) ? readdirSync(folder).map((f) => join(folder, f)) : []),
+  ];
+  return files.filter((file) => {
+    if (!/\.(sources|list)$/.test(file) || !existsSync(file)) return false;
+    const text = readFileSync(file, 'utf8').replaceAll(/^#.*$/gm, '');
+    return new RegExp(`^Suites:.*\\b${SUITE}\\b|^deb .*\\b${SUITE}(-\\w+)? main\\b`, 'm').test(text);
+  });
+}
+
+/** What must lie there before packages are configured: which drivers the initramfs carries. */
+function writeHooks(folder: string): void {
+  put(
+    folder,
+    'etc/initramfs-tools/conf.d/peerboot',
+    'MODULES=list\nCOMPRESS=gzip\nRESUME=none\nFSTYPE=ext4\n',
+  );
+  put(
+    folder,
+    'usr/share/initramfs-tools/modules.d/peerboot',
+    'virtio_pci\nvirtio_blk\nvirtio_scsi\nsd_mod\next4\n',
+  );
+}
+
+function configure(folder: string, recipe: ImageRecipe): void {
+  const marker = `PEERBOOT-READY ${recipe.name} ${recipe.version}`;
+  put(folder, 'etc/hostname', 'till\n');
+  put(folder, 'etc/hosts', '127.0.0.1 localhost\n127.0.1.1 till\n::1 localhost\n');
+  put(folder, 'etc/fstab', `UUID=${recipe.ids.rootFileSystem} / ext4 errors=remount-ro 0 0\n`);
+  put(folder, 'etc/issue', `${recipe.name} ${recipe.version} \\n \\l\n\n`);
+  // An empty machine-id is filled in at the first boot: every machine imaged gets its own.
+  put(folder, 'etc/machine-id', '');
+  put(
+    folder,
+    'etc/systemd/system/peerboot-ready.service',
+    [
+      '[Unit]',
+      'Description=Says on the serial console that this system is up',
+      'After=basic.target systemd-user-sessions.service',
+      'Before=getty.target serial-getty@ttyS0.service',
+      '[Service]',
+      'Type=oneshot',
+      `ExecStart=/bin/sh -c 'echo "${marker}" > /dev/ttyS0'`,
+      '[Install]',
+      'WantedBy=multi-user.target',
+      '',
+    ].join('\n'),
+  );
+  const wants = 'etc/systemd/system/multi-user.target.wants/peerboot-ready.service';
+  link(folder, wants, '/etc/systemd/system/peerboot-ready.service');
+  link(folder, 'etc/systemd/system/default.target', '/lib/systemd/system/multi-user.target');
+  for (const unit of MASKED_UNITS) link(folder, `etc/systemd/system/${unit}`, '/dev/null');
+  put(folder, 'boot/grub/grub.cfg', grubConfig(recipe));
+  for (const rest of [
+    'var/log/dpkg.log',
+    'var/log/apt',
+    'var/log/alternatives.log',
+    'var/log/bootstrap.log',
+  ]) {
+    rmSync(join(folder, rest), { recursive: true, force: true });
+  }
+}
+
+function grubConfig(recipe: ImageRecipe): string {
+  const kernelLine = [
+    `root=UUID=${recipe.ids.rootFileSystem} ro quiet console=tty0 console=ttyS0,115200`,
+    'fsck.mode=skip net.ifnames=0',
+  ].join(' ');
+  return [
+    'set timeout=0',
+    `menuentry "${recipe.name} ${recipe.version}" {`,
+    // The links that Debian keeps pointing at the newest kernel.
+    `  linux /vmlinuz ${kernelLine}`,
+    '  initrd /initrd.img',
+    '}',
+    '',
+  ].join('\n');
+}
+
+/** Files written during the build bear its time; none may be newer than the recipe's date. */
+async function clampTimes(folder: string, epoch: number): Promise<void> {
+  const date = `@${epoch}`;
+  await run('find', [
+    folder,
+    '-newermt',
+    date,
+    '-exec',
+    'touch',
+    '--no-dereference',
+    '--date',
+    date,
+    '{}',
+    '+',
+  ]);
+}
+
+function put(folder: string, path: string, text: string): void {
+  const whole = join(folder, path);
+  mkdirSync(dirname(whole), { recursive: true });
+  writeFileSync(whole, text);
+  chmodSync(whole, 0o644);
+}
+
+function link(folder: string, path: string, to: string): void {
+  const whole = join(folder, path);
+  mkdirSync(dirname(whole), { recursive: true });
+  rmSync(whole, { force: true });
+  symlinkSync(to, whole);
+}

@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createStoreNetwork, type StoreNetwork } from './network.ts';
-import { type Cdn, startCapture, startCdn, startDhcpServer } from './parts.ts';
+import { type Cdn, type CdnOptions, startCapture, startCdn, startDhcpServer } from './parts.ts';
 import { type Peer, type PeerOptions, startPeer } from './peer.ts';
 import { powerOn, type Target, type TargetOptions } from './target.ts';
 
@@ -12,7 +12,7 @@ export const CACHE = fileURLToPath(new URL('../../.cache/', import.meta.url));
 export interface Lab {
   readonly folder: string;
   readonly network: StoreNetwork;
-  startCdn(tree: string, options?: { readonly port?: number }): Promise<Cdn>;
+  startCdn(tree: string, options?: CdnOptions): Promise<Cdn>;
   startPeer(options: Omit<PeerOptions, 'state'> & { readonly state?: string }): Promise<Peer>;
   powerOn(options: Omit<TargetOptions, 'disk'> & { readonly disk?: string }): Promise<Target>;
   /** Says that the run failed: logs, serial output, capture and a screenshot of each target stay in `folder`. */

@@ -45,14 +45,21 @@ export interface Cdn {
   stop(): Promise<void>;
 }
 
+export interface CdnOptions {
+  readonly port?: number;
+  /** Elsewhere than at the far end of the WAN: the address there, and its namespace. */
+  readonly address?: string;
+  readonly namespace?: string;
+}
+
 /** nginx over a published tree, as any CDN would serve it. */
 export async function startCdn(
   network: StoreNetwork,
   folder: string,
   tree: string,
-  options: { readonly port?: number } = {},
+  options: CdnOptions = {},
 ): Promise<Cdn> {
-  const port = options.port ?? 80;
+  const { port = 80, address = ADDRESSES.cdn, namespace = network.cdnNamespace } = options;
   const home = join(folder, `cdn-${port}`);
   mkdirSync(join(home, 'temp'), { recursive: true });
   const accessLog = join(home, 'access.log');
@@ -69,12 +76,12 @@ http {
   log_format bytes '$status $body_bytes_sent $uri';
   access_log ${accessLog} bytes;
   sendfile on; tcp_nopush on;
-  server { listen ${ADDRESSES.cdn}:${port}; root ${tree}; default_type application/octet-stream; }
+  server { listen ${address}:${port}; root ${tree}; default_type application/octet-stream; }
 }
 `,
   );
   const server = start('nginx', ['-c', join(home, 'nginx.conf'), '-p', home, '-e', join(home, 'error.log')], {
-    namespace: network.cdnNamespace,
+    namespace,
     logFile: join(home, 'nginx.log'),
   });
   const requests = () =>
@@ -86,7 +93,7 @@ http {
         return { status: Number(status), bytes: Number(bytes), path };
       });
   return {
-    base: `http://${ADDRESSES.cdn}${port === 80 ? '' : `:${port}`}`,
+    base: `http://${address}${port === 80 ? '' : `:${port}`}`,
     requests,
     bytesServed: () => requests().reduce((total, request) => total + request.bytes, 0),
     stop: () => server.stop('SIGTERM'),

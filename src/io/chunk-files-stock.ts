@@ -1,5 +1,6 @@
 // What lies in a chunk store's folder when it is opened: leftovers removed, files and index brought together.
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+// Blocking calls on purpose: it is done once, before anything is served, and is many times faster so.
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, isDigest } from '../base/digest.ts';
 import type { Log } from '../base/log.ts';
@@ -19,11 +20,11 @@ const FAN_OUT = Array.from({ length: 256 }, (_, value) => value.toString(16).pad
 /** Makes all folders durable once, so that a put has only its own file's folder to sync. */
 export async function prepareFolders(root: string, fs: StoreFs): Promise<StoreFolders> {
   const folders = { root, chunks: join(root, 'chunks'), temp: join(root, 'temp') };
-  await mkdir(folders.chunks, { recursive: true });
-  await mkdir(folders.temp, { recursive: true });
-  const there = new Set(await readdir(folders.chunks));
+  mkdirSync(folders.chunks, { recursive: true });
+  mkdirSync(folders.temp, { recursive: true });
+  const there = new Set(readdirSync(folders.chunks));
   const missing = FAN_OUT.filter((name) => !there.has(name));
-  for (const name of missing) await mkdir(join(folders.chunks, name), { recursive: true });
+  for (const name of missing) mkdirSync(join(folders.chunks, name), { recursive: true });
   if (missing.length > 0) {
     await fs.syncFolder(folders.chunks);
     await fs.syncFolder(root);
@@ -42,16 +43,16 @@ export async function takeStock(
   log: Log,
 ): Promise<{ readonly index: ChunkIndex; readonly stock: readonly IndexedChunk[] }> {
   const index = openChunkIndex(join(folders.root, 'index.sqlite'), log);
-  for (const name of await readdir(folders.temp)) await rm(join(folders.temp, name), { recursive: true });
+  for (const name of readdirSync(folders.temp)) rmSync(join(folders.temp, name), { recursive: true });
   const known = new Map(index.load().map((chunk) => [chunk.digest, chunk]));
   const present = new Set<Digest>();
   const adopted: IndexedChunk[] = [];
   for (const fan of FAN_OUT) {
     const folder = join(folders.chunks, fan);
-    const found = await listChunks(folder, fan);
+    const found = listChunks(folder, fan);
     const strangers = found.filter((digest) => !known.has(digest));
     if (strangers.length > 0) await fs.syncFolder(folder);
-    for (const digest of strangers) adopted.push(await describe(folder, digest));
+    for (const digest of strangers) adopted.push(describe(folder, digest));
     for (const digest of found) present.add(digest);
   }
   for (const chunk of adopted) index.note(chunk);
@@ -64,14 +65,14 @@ export async function takeStock(
   return { index, stock: [...held, ...adopted].sort((a, b) => a.usedMs - b.usedMs) };
 }
 
-async function listChunks(folder: string, fan: string): Promise<Digest[]> {
-  const names = await readdir(folder);
+function listChunks(folder: string, fan: string): Digest[] {
+  const names = readdirSync(folder);
   return names
     .map((name) => `sha256:${name}` as const)
     .filter((name) => isDigest(name) && name.slice(7, 9) === fan);
 }
 
-async function describe(folder: string, digest: Digest): Promise<IndexedChunk> {
-  const { size, mtimeMs } = await stat(join(folder, digest.slice('sha256:'.length)));
+function describe(folder: string, digest: Digest): IndexedChunk {
+  const { size, mtimeMs } = statSync(join(folder, digest.slice('sha256:'.length)));
   return { digest, size, usedMs: Math.floor(mtimeMs) };
 }

@@ -1,6 +1,6 @@
 // Names the programs that hold a UDP port, from Linux's /proc; elsewhere it knows nobody.
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { formatIpv4, type Ipv4 } from '../base/addresses.ts';
 import { fromHex } from '../base/bytes.ts';
 
@@ -45,8 +45,9 @@ async function socketOwners(
       const target = await readlink(join(folder, fd)).catch(() => '');
       const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
       if (inode === undefined || !inodes.has(inode)) continue;
-      const name = await readFile(join('/proc', pid, 'comm'), 'utf8').catch(() => 'unknown');
-      owners.set(inode, { pid: Number(pid), name: name.trim() });
+      // Not `comm`, which a thread may rename: Node 24's says MainThread.
+      const program = await readlink(join('/proc', pid, 'exe')).catch(() => 'a program');
+      owners.set(inode, { pid: Number(pid), name: basename(program) });
     }
   }
   return owners;

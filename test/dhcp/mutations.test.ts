@@ -20,7 +20,7 @@ const ROUNDS = 100_000;
 const ADDRESS_OPTIONS = [1, 3, 6, 50, 51, 58, 59];
 
 function mutate(seed: Uint8Array, random: Random): Uint8Array {
-  let bytes = seed.slice();
+  let bytes: Uint8Array = seed.slice();
   const changes = 1 + randomInt(random, 4);
   for (let i = 0; i < changes; i++) {
     const at =

@@ -54,6 +54,45 @@ export const ERROR_TABLE = {
     means: 'Another process has the chunk store open',
     remedy: 'Stop the other peerboot on this machine, or give this one its own state folder.',
   },
+  // Asking a peer by HTTP, and the scripts on a target's screen
+  'PB-ADMIN-FORBIDDEN': {
+    means: 'Administration was asked for from a place where it is not allowed',
+    remedy: 'Run the command on the peer itself, or give it the admin token of that peer.',
+  },
+  'PB-AGENT-FAILED': {
+    means: 'The agent failed and did not say why',
+    remedy: "Read the target's own screen, then boot it from the network again.",
+  },
+  'PB-BOOT-FILES-UNREACHABLE': {
+    means: 'The target could not load the kernel or the agent from the peer',
+    remedy:
+      'Check that `peerboot up` runs on the peer and that no firewall closes its HTTP port; the target asks again by itself.',
+  },
+  'PB-HTTP-BUSY': {
+    means: 'The peer already serves as many of these requests as it can',
+    remedy: 'Wait until others have ended, then ask again.',
+  },
+  'PB-INTERNAL': {
+    means: 'Peerboot has met a state that its writers did not foresee',
+    remedy: 'Report it with the lines of the log around it; the service goes on.',
+  },
+  'PB-LOCAL-BOOT-FAILED': {
+    means: 'The target was sent to its own disk, and that disk does not boot',
+    remedy: 'Assign an image to the machine, or repair the system on its disk.',
+  },
+  'PB-NOT-FOUND': {
+    means: 'There is nothing at this address of the peer',
+    remedy: 'Check the address; docs/protocol.md has them all.',
+  },
+  'PB-REQUEST-INVALID': {
+    means: 'A request to the peer has the wrong form',
+    remedy: 'Correct the field named in the message; agent and peer may be of different versions.',
+  },
+  'PB-SCRIPT-UNREACHABLE': {
+    means: "The target's iPXE got no script from the peer",
+    remedy:
+      'Check that `peerboot up` runs on the peer and that no firewall closes its HTTP port; the target asks again by itself.',
+  },
   // Building boot assets and images
   'PB-BUILD-FAILED': {
     means: 'Boot assets or an image could not be built on this machine',
@@ -112,6 +151,10 @@ export const ERROR_TABLE = {
   'PB-IMAGE-INCONSISTENT': {
     means: 'The published image contradicts itself: its tables, chunks and slices do not fit together',
     remedy: 'Publish the image again as a new version and assign that.',
+  },
+  'PB-IMAGE-UNKNOWN': {
+    means: 'The signed catalogue has no image of the name and version that the plan names',
+    remedy: 'Publish that version, or assign one of the images named in the message.',
   },
   'PB-NETWORK-DOWN': {
     means: 'No network card of the target got an address',

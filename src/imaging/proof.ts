@@ -1,63 +1,54 @@
 // Divides an image into pieces to be read back and proved: slices by their digest, empty stretches as zeros.
-import type { SliceTable } from '../chunk/tables.ts';
+import type { SliceRow, SliceTable } from '../chunk/tables.ts';
 
 /**
- * The boot sector and a partition table of the usual size. Slices that begin in here are withheld until all
- * others are proved, so that a disk which was not finished never looks bootable to its firmware.
+ * Slices that touch this much of either end of the image are withheld until all others are proved. So a disk that
+ * was not finished never looks bootable to its firmware, and looks blank to the next agent, which starts again.
  */
-export const HEAD_BYTES = 34 * 512;
+export const EDGE_BYTES = 1024 * 1024;
 
-/** Contiguous bytes of the image, whole slices but for stretches of zeros, which may be divided anywhere. */
+export type DataSlice = Extract<SliceRow, { kind: 'data' }>;
+
+/** Contiguous bytes of the image: whole slices, and stretches of zeros, which may be divided anywhere. */
 export interface Piece {
   readonly offset: number;
   readonly length: number;
-  readonly stretches: readonly Stretch[];
+  readonly rows: readonly SliceRow[];
 }
 
-export interface Stretch {
-  readonly offset: number;
-  readonly length: number;
-  /** Row in the slice table; undefined for zeros. */
-  readonly row: number | undefined;
+/** Is it written last? */
+export function isWithheld({ offset, length }: DataSlice, imageBytes: number): boolean {
+  return offset < EDGE_BYTES || offset + length > imageBytes - EDGE_BYTES;
 }
 
-/** Slice rows that are written last. */
-export function withheldRows(slices: SliceTable): readonly number[] {
-  const rows: number[] = [];
-  for (let row = 0; row < slices.rows && slices.offset(row) < HEAD_BYTES; row++) {
-    if (!slices.isZero(row)) rows.push(row);
-  }
-  return rows;
-}
-
-/** All but the withheld rows, in image order, in pieces of about `pieceBytes`, made one at a time. */
-export function* pieces(slices: SliceTable, pieceBytes: number): Generator<Piece> {
-  const withheld = new Set(withheldRows(slices));
-  let stretches: Stretch[] = [];
+/** All but the withheld slices, in image order, in pieces of about `pieceBytes`, made one at a time. */
+export function* pieces(slices: SliceTable, pieceBytes: number): Generator<Piece, undefined> {
+  let rows: SliceRow[] = [];
   let start = 0;
   let length = 0;
   const take = (): Piece => {
-    const piece = { offset: start, length, stretches };
+    const piece = { offset: start, length, rows };
     start += length;
     length = 0;
-    stretches = [];
+    rows = [];
     return piece;
   };
-  for (let row = 0; row < slices.rows; row++) {
-    if (withheld.has(row)) {
+  for (let index = 0; index < slices.rows; index++) {
+    const row = slices.row(index);
+    if (row.kind === 'data' && isWithheld(row, slices.imageBytes)) {
       if (length > 0) yield take();
-      start = slices.offset(row) + slices.length(row);
+      start = row.offset + row.length;
       continue;
     }
-    const zero = slices.isZero(row);
-    for (let done = 0; done < slices.length(row); ) {
-      const left = slices.length(row) - done;
-      const part = zero ? Math.min(left, Math.max(pieceBytes - length, 1)) : left;
-      stretches.push({ offset: slices.offset(row) + done, length: part, row: zero ? undefined : row });
+    for (let done = 0; done < row.length; ) {
+      const left = row.length - done;
+      const part = row.kind === 'zero' ? Math.min(left, pieceBytes - length) : left;
+      rows.push(row.kind === 'zero' ? { kind: 'zero', offset: row.offset + done, length: part } : row);
       length += part;
       done += part;
       if (length >= pieceBytes) yield take();
     }
   }
   if (length > 0) yield take();
+  return undefined;
 }

@@ -31,8 +31,8 @@ export interface SessionLimits {
   readonly maxRetryMs: number;
   /** Without one good chunk for so long, the imaging fails (and can be resumed). */
   readonly patienceMs: number;
-  /** A chunk that is missing or corrupt everywhere is tried so often. */
-  readonly contentTries: number;
+  /** A chunk that is missing or corrupt everywhere may be so for this long: an origin is mended, a copy arrives. */
+  readonly contentPatienceMs: number;
 }
 
 export const DEFAULT_LIMITS: SessionLimits = {
@@ -43,7 +43,7 @@ export const DEFAULT_LIMITS: SessionLimits = {
   firstRetryMs: 500,
   maxRetryMs: 10_000,
   patienceMs: 10 * 60_000,
-  contentTries: 4,
+  contentPatienceMs: 3 * 60_000,
 };
 
 export type FetchFailure = 'missing' | 'corrupt' | 'unreachable';
@@ -86,6 +86,13 @@ export type SessionAction =
 
 export type SessionPhase = 'fetching' | 'flushing' | 'proving' | 'sealing' | 'complete' | 'failed';
 
+/** A chunk asked for in vain: how often it was missing or corrupt, since when, and when to ask again. */
+interface Retry {
+  tries: number;
+  since: MonotonicMs;
+  notBefore: MonotonicMs;
+}
+
 type ChunkState = 'wanted' | 'fetching' | 'writing' | 'written';
 
 export class Session implements Machine<SessionEvent, SessionAction> {
@@ -100,7 +107,7 @@ export class Session implements Machine<SessionEvent, SessionAction> {
   readonly #states: ChunkState[];
   /** First chunk never asked for; those asked for in vain wait in `#again`. */
   #next = 0;
-  readonly #again = new Map<number, { tries: number; notBefore: MonotonicMs }>();
+  readonly #again = new Map<number, Retry>();
   #fetching = 0;
   #heldBytes = 0;
   #written = 0;
@@ -171,22 +178,25 @@ export class Session implements Machine<SessionEvent, SessionAction> {
     this.#fetching -= 1;
     this.#heldBytes -= this.#content.chunks.plainBytes(chunk);
     this.trouble = what;
-    const tries = this.#again.get(chunk)?.tries ?? 0;
-    if (why === 'unreachable') {
-      this.#again.set(chunk, { tries, notBefore: now });
-      // Requests that break together are one failure.
-      if (now >= this.#quietUntil) {
-        this.#failures += 1;
-        this.#quietUntil = now + this.#backOff(this.#failures);
-      }
-      if (this.phase === 'fetching' && now - this.#lastGood >= this.#limits.patienceMs) {
-        return this.#fail('PB-SOURCE-FAILED', what);
-      }
-      return this.#fetchOn(now);
-    }
-    this.#again.set(chunk, { tries: tries + 1, notBefore: now + this.#backOff(tries + 1) });
-    if (this.phase === 'fetching' && tries + 1 >= this.#limits.contentTries) {
+    const retry = this.#again.get(chunk) ?? { tries: 0, since: now, notBefore: now };
+    this.#again.set(chunk, retry);
+    if (why === 'unreachable') return this.#unreachable(what, now);
+    retry.tries += 1;
+    retry.notBefore = now + this.#backOff(retry.tries);
+    if (this.phase === 'fetching' && now - retry.since >= this.#limits.contentPatienceMs) {
       return this.#fail(why === 'missing' ? 'PB-CHUNK-MISSING' : 'PB-CHUNK-CORRUPT', what);
+    }
+    return this.#fetchOn(now);
+  }
+
+  #unreachable(what: string, now: MonotonicMs): readonly SessionAction[] {
+    // Requests that break together are one failure.
+    if (now >= this.#quietUntil) {
+      this.#failures += 1;
+      this.#quietUntil = now + this.#backOff(this.#failures);
+    }
+    if (this.phase === 'fetching' && now - this.#lastGood >= this.#limits.patienceMs) {
+      return this.#fail('PB-SOURCE-FAILED', what);
     }
     return this.#fetchOn(now);
   }
@@ -281,7 +291,7 @@ export class Session implements Machine<SessionEvent, SessionAction> {
     this.phase = 'fetching';
     this.#lastGood = now;
     this.#quietUntil = now;
-    for (const one of this.#again.values()) Object.assign(one, { tries: 0, notBefore: now });
+    for (const one of this.#again.values()) Object.assign(one, { tries: 0, since: now, notBefore: now });
     return this.#fetchOn(now);
   }
 

@@ -1,0 +1,146 @@
+// The agent's roof: the first program on a target, bundled into its initramfs. Builds the adapters and starts the agent.
+import { randomUUID } from 'node:crypto';
+import { appendFileSync, readFileSync, statSync } from 'node:fs';
+import { arch, totalmem } from 'node:os';
+import { isMainThread } from 'node:worker_threads';
+import { runAgent } from './agent/agent.ts';
+import { createDisplay } from './agent/display.ts';
+import type { AgentPorts, ContentPort, MachinePort } from './agent/ports.ts';
+import { cataloguePath } from './api/routes.ts';
+import type { Log } from './base/log.ts';
+import { createAgentPeer } from './io/agent-peer.ts';
+import { openBlockDevice } from './io/block-device.ts';
+import { isSecureBoot, isUefi, setBootEntry } from './io/boot-entry.ts';
+import { systemClock, systemTimers } from './io/clock.ts';
+import { readDisks } from './io/disks.ts';
+import { createHttpSource } from './io/http-source.ts';
+import { bringNetworkUp } from './io/network-up.ts';
+import { readNics } from './io/nics.ts';
+import { createOrderedSource } from './io/ordered-source.ts';
+import { boundDirtyBytes, dropCaches, kernelCommandLine, quietKernelConsole } from './io/proc.ts';
+import { leave } from './io/reboot.ts';
+import { openTerminal } from './io/screen.ts';
+import { readSmbios } from './io/smbios.ts';
+import { verifyCatalogueOnce } from './io/trust-once.ts';
+import { unzstd } from './io/zstd.ts';
+
+const VERSION = '0.1.0';
+const TRUST_ROOT = '/peerboot/root.json';
+/** Kept in memory only: the target's disk is not ours to write logs to. */
+const LOG_FILE = '/run/peerboot.log';
+/** A peer may first have to fetch the chunk itself, over the slow line of its site. */
+const PEER_FIRST_BYTE_MS = 60_000;
+const MOST_METADATA_BYTES = 4 * 1024 * 1024;
+
+function contentPort(log: Log, clocksMs: () => readonly number[]): ContentPort {
+  return {
+    open(bases, served) {
+      const members = bases.map((base) => createHttpSource({ base, log, firstByteMs: PEER_FIRST_BYTE_MS }));
+      const sources = members.map((member) => ({
+        ...member,
+        async fetch(...args: Parameters<typeof member.fetch>) {
+          const bytes = await member.fetch(...args);
+          served(member.name);
+          return bytes;
+        },
+      }));
+      const ordered = createOrderedSource({ sources, clock: systemClock, log });
+      return {
+        ...ordered,
+        async close() {
+          await Promise.all(members.map((member) => member.close()));
+        },
+      };
+    },
+    async images(source) {
+      const { images } = await verifyCatalogueOnce({
+        root: readFileSync(TRUST_ROOT),
+        fetchFile: (name) => source.fetchFile(cataloguePath(name), { maxBytes: MOST_METADATA_BYTES }),
+        source: source.name,
+        clocksMs: clocksMs(),
+      });
+      return images;
+    },
+    unpack: unzstd,
+  };
+}
+
+function machinePort(log: Log): MachinePort {
+  return {
+    facts: () => {
+      const nics = readNics();
+      return {
+        agentVersion: VERSION,
+        firmware: isUefi() ? 'uefi' : 'bios',
+        secureBoot: isSecureBoot(),
+        architecture: arch(),
+        memoryBytes: totalmem(),
+        identity: { ...readSmbios(), macs: nics.map((nic) => nic.mac) },
+        nics,
+        disks: readDisks(),
+      };
+    },
+    openDisk({ name, sizeBytes }) {
+      const path = `/dev/${name}`;
+      return openBlockDevice({ path, sizeBytes, log, dropCaches: () => dropCaches(path) });
+    },
+    async setBootEntry(description, system) {
+      if (isUefi()) setBootEntry(description, system, log);
+    },
+    leave,
+  };
+}
+
+/** One line of JSON an entry, for who looks into a running target. */
+function memoryLog(fields: Readonly<Record<string, unknown>> = {}): Log {
+  const write = (level: string) => (more: Readonly<Record<string, unknown>>, msg: string) => {
+    const { err, ...rest } = { ...fields, ...more };
+    const error = err instanceof Error ? { err: err.stack } : {};
+    const entry = { time: Date.now(), level, msg, ...rest, ...error };
+    appendFileSync(LOG_FILE, `${JSON.stringify(entry)}\n`);
+  };
+  return {
+    debug: () => {},
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    child: (more) => memoryLog({ ...fields, ...more }),
+  };
+}
+
+async function main(): Promise<void> {
+  const log = memoryLog();
+  await quietKernelConsole();
+  await boundDirtyBytes();
+  const base = kernelCommandLine().get('peerboot.peer');
+  if (base === undefined) throw new Error('the kernel command line has no peerboot.peer=http://…');
+  const peer = createAgentPeer(base);
+  let peerWallMs = Number.NaN;
+  const builtMs = statSync(TRUST_ROOT, { throwIfNoEntry: false })?.mtimeMs ?? Number.NaN;
+  const ports: AgentPorts = {
+    clock: systemClock,
+    timers: systemTimers,
+    log,
+    machine: machinePort(log),
+    network: { up: (note) => bringNetworkUp(log, note) },
+    peer: {
+      ...peer,
+      async checkIn(checkIn) {
+        const answer = await peer.checkIn(checkIn);
+        peerWallMs = answer.wallMs;
+        return answer;
+      },
+    },
+    content: contentPort(log, () => [Date.now(), peerWallMs, builtMs]),
+    screen: createDisplay(systemClock, {
+      screen: openTerminal('/dev/tty0'),
+      serial: openTerminal('/dev/ttyS0'),
+    }),
+  };
+  await runAgent(ports, { version: VERSION, bootId: randomUUID() });
+  // The machine restarts any moment, or stays as it is: either way this program does not end.
+  setInterval(() => {}, 2 ** 30);
+}
+
+// The bundle is loaded again in each thread that works on the disk: there only block-device-worker speaks.
+if (isMainThread) await main();

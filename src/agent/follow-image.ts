@@ -1,0 +1,225 @@
+// Follows an image plan: looks the image up, chooses the disk, images it, tells how it goes, and finishes.
+import type { CheckInAnswer, Plan } from '../api/agent.ts';
+import { ROUTES } from '../api/routes.ts';
+import type { Digest } from '../base/digest.ts';
+import { PeerbootError } from '../base/errors.ts';
+import { chooseDisk, diskText } from '../imaging/disk-choice.ts';
+import { isWithheld } from '../imaging/proof.ts';
+import type { TargetDisk } from '../imaging/target-disk.ts';
+import { type AgentTiming, pause } from './agent.ts';
+import { Imaging, type Sealed } from './imaging.ts';
+import { fetchTables, findImage, type ImageTables } from './manifest.ts';
+import type { Narrator } from './narrator.ts';
+import type { AgentPorts, Source } from './ports.ts';
+import type { Step } from './screen.ts';
+
+type ImagePlan = Extract<Plan, { kind: 'image' }>;
+
+/** An imaging that was begun, kept so that it can go on after trouble with sources. */
+interface Begun {
+  readonly manifest: Digest;
+  readonly disk: TargetDisk;
+  readonly diskName: string;
+  readonly imaging: Imaging;
+  readonly tables: ImageTables;
+}
+
+export interface FollowOptions {
+  readonly bootId: string;
+  readonly timing: AgentTiming;
+  readonly ask: () => Promise<CheckInAnswer>;
+}
+
+export class FollowImage {
+  readonly #ports: AgentPorts;
+  readonly #narrator: Narrator;
+  readonly #options: FollowOptions;
+  #begun: Begun | undefined;
+  /** Disks that we have wiped in this boot: what lies on them now is ours, not somebody's data. */
+  readonly #ours = new Set<string>();
+  readonly #proved = new Set<Digest>();
+  #fetchedBytes = 0;
+  #refetchedChunks = 0;
+
+  constructor(ports: AgentPorts, narrator: Narrator, options: FollowOptions) {
+    this.#ports = ports;
+    this.#narrator = narrator;
+    this.#options = options;
+  }
+
+  /** True when the machine is leaving; false when the plan has changed and is to be asked for again. */
+  async image(answer: CheckInAnswer, plan: ImagePlan): Promise<boolean> {
+    const bases = [this.#ports.peer.base + ROUTES.content, ...answer.sources];
+    const source = this.#ports.content.open(bases, (served) => this.#narrator.tell({ source: served }));
+    try {
+      const begun = await this.#begin(source, plan);
+      const sealed = await this.#drive(answer.machine, plan, source, begun);
+      if (sealed === undefined) return false;
+      await this.#finish(answer.machine, plan, begun, sealed);
+      return true;
+    } finally {
+      await source.close();
+    }
+  }
+
+  /** Shows the failure and tells the peer, once; whoever cannot be told now is told after the next try. */
+  async failed(machine: string, error: PeerbootError): Promise<void> {
+    this.#ports.log.error({ code: error.code, err: error }, 'failed');
+    this.#narrator.fail(error);
+    await this.#report(machine);
+    if (this.#begun !== undefined && !this.#begun.imaging.canResume) await this.#giveUp(this.#begun);
+  }
+
+  async #begin(source: Source, plan: ImagePlan): Promise<Begun> {
+    this.#step('prepare', { image: `${plan.image.name} ${plan.image.version}` });
+    const { content, machine } = this.#ports;
+    const image = await findImage(content, source, plan.image);
+    if (this.#begun?.manifest === image.manifest.digest) return this.#begun;
+    if (this.#begun !== undefined) await this.#giveUp(this.#begun);
+    const disks = machine
+      .facts()
+      .disks.map((disk) =>
+        this.#ours.has(disk.name) ? { ...disk, content: { blank: true, partitions: [] } } : disk,
+      );
+    const decision = chooseDisk(disks, image.imageBytes, plan.disk);
+    if (decision.kind === 'refusal') throw new PeerbootError(decision.code, decision.what);
+    this.#narrator.tell({ disk: `${decision.disk.name} (${diskText(decision.disk)})` });
+    const tables = await fetchTables(content, source, image);
+    const disk = machine.openDisk(decision.disk);
+    this.#ours.add(decision.disk.name);
+    const { clock, timers, log } = this.#ports;
+    const imaging = new Imaging(tables, {
+      clock,
+      timers,
+      log,
+      disk,
+      proved: this.#proved,
+      changed: () => this.#show(),
+    });
+    this.#begun = { manifest: image.manifest.digest, disk, diskName: decision.disk.name, imaging, tables };
+    return this.#begun;
+  }
+
+  /** Undefined when the plan changed meanwhile. */
+  async #drive(
+    machine: string,
+    plan: ImagePlan,
+    source: Source,
+    { imaging }: Begun,
+  ): Promise<Sealed | undefined> {
+    let sealed: Sealed | undefined;
+    let over = false;
+    const work = imaging.run(source).then((result) => {
+      sealed = result;
+    });
+    const ended = work.finally(() => {
+      over = true;
+    });
+    ended.catch(() => {});
+    while (!over) {
+      await Promise.race([ended, pause(this.#ports, this.#options.timing.reportMs)]);
+      if (over) break;
+      this.#show();
+      const next = await this.#report(machine);
+      if (next === 'restart' && (await this.#isOtherImage(plan))) return undefined;
+    }
+    await work;
+    return sealed;
+  }
+
+  /**
+   * A peer that was restarted asks for a check-in. Only another image ends what has been begun: a peer that has
+   * forgotten its assignments says local-boot, and a half-written disk cannot boot.
+   */
+  async #isOtherImage(plan: ImagePlan): Promise<boolean> {
+    try {
+      const { plan: now } = await this.#options.ask();
+      return (
+        now.kind === 'image' &&
+        (now.image.name !== plan.image.name || now.image.version !== plan.image.version)
+      );
+    } catch (error) {
+      this.#ports.log.info({ err: error }, 'check-in during imaging failed');
+      return false;
+    }
+  }
+
+  async #finish(machine: string, plan: ImagePlan, begun: Begun, sealed: Sealed): Promise<void> {
+    const { log, clock } = this.#ports;
+    await begun.disk.close();
+    this.#begun = undefined;
+    if (sealed.system !== undefined) {
+      // Without an entry the firmware still finds the fallback program on the disk: no reason to fail.
+      await this.#ports.machine
+        .setBootEntry(`Peerboot ${plan.image.name}`, sealed.system)
+        .catch((error) => log.warn({ err: error }, 'boot entry not set'));
+    }
+    this.#narrator.step('done');
+    // A peer that does not hear of it would image the machine again when it next starts from the network.
+    const until = clock.nowMs() + this.#options.timing.farewellMs;
+    while ((await this.#report(machine)) === undefined && clock.nowMs() < until) {
+      this.#narrator.tell({ note: 'Telling the peer, which does not answer' });
+      await pause(this.#ports, this.#options.timing.reportMs);
+    }
+    this.#narrator.tell({ note: undefined });
+    await pause(this.#ports, this.#options.timing.lingerMs);
+    if (plan.finish === 'stay') return;
+    if (plan.finish === 'reboot') this.#narrator.step('leave');
+    await this.#ports.machine.leave(plan.finish);
+  }
+
+  async #giveUp(begun: Begun): Promise<void> {
+    begun.imaging.abandon();
+    this.#begun = undefined;
+    await begun.disk.close();
+  }
+
+  async #report(machine: string): Promise<'go-on' | 'restart' | undefined> {
+    const imaging = this.#begun?.imaging;
+    if (imaging !== undefined) {
+      this.#fetchedBytes = imaging.fetchedBytes;
+      this.#refetchedChunks = imaging.refetchedChunks;
+    }
+    const counts = { fetchedBytes: this.#fetchedBytes, refetchedChunks: this.#refetchedChunks };
+    try {
+      const report = this.#narrator.report(machine, this.#options.bootId, counts, this.#begun?.diskName);
+      return (await this.#ports.peer.report(report)).next;
+    } catch (error) {
+      this.#ports.log.info({ err: error }, 'report not delivered');
+      return undefined;
+    }
+  }
+
+  /** Puts the session's numbers on the screen. */
+  #show(): void {
+    const begun = this.#begun;
+    if (begun === undefined) return;
+    const { session } = begun.imaging;
+    const now = this.#ports.clock.nowMs();
+    if (session.phase === 'fetching') {
+      if (this.#narrator.state.step !== 'imaging')
+        this.#narrator.measure('imaging', begun.imaging.totalPlainBytes, now);
+      this.#narrator.progress(session.writtenBytes, now, { note: session.trouble });
+    } else if (session.phase !== 'failed' && session.phase !== 'complete') {
+      if (this.#narrator.state.step !== 'verifying')
+        this.#narrator.measure('verifying', provable(begun.tables), now);
+      this.#narrator.progress(session.provedBytes, now);
+    }
+  }
+
+  /** A failure stays on the screen while it is tried again, until something really moves. */
+  #step(step: Step, change: { image: string }): void {
+    if (this.#narrator.state.step === 'failed') this.#narrator.tell(change);
+    else this.#narrator.step(step, change);
+  }
+}
+
+/** Image bytes that are read back in pieces; the withheld ends are read back when they are written. */
+function provable({ slices, manifest }: ImageTables): number {
+  let bytes = manifest.imageBytes;
+  for (let row = 0; row < slices.rows; row++) {
+    const slice = slices.row(row);
+    if (slice.kind === 'data' && isWithheld(slice, manifest.imageBytes)) bytes -= slice.length;
+  }
+  return bytes;
+}

@@ -1,0 +1,210 @@
+// Drives one imaging: performs what the session machine asks for with the source and the disk, and tells it the outcome.
+
+import { equalBytes } from '../base/bytes.ts';
+import type { Digest } from '../base/digest.ts';
+import { assert, isPeerbootError, PeerbootError, unreachable } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { Clock, Timers } from '../base/time.ts';
+import type { ChunkSource } from '../chunk/ports.ts';
+import { espOf, type GptPartition, TABLE_BYTES } from '../imaging/layout.ts';
+import { type DataSlice, isWithheld, type Piece } from '../imaging/proof.ts';
+import { planSeal, type Withheld } from '../imaging/seal.ts';
+import { type FetchFailure, Session, type SessionAction, type SessionEvent } from '../imaging/session.ts';
+import type { TargetDisk } from '../imaging/target-disk.ts';
+import type { ImageTables } from './manifest.ts';
+
+export interface ImagingPorts {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Log;
+  readonly disk: TargetDisk;
+  /** Chunks proved so far in this boot of the agent: a chunk fetched although it is among them counts as refetched. */
+  readonly proved: Set<Digest>;
+  /** Hears of every step. */
+  readonly changed: () => void;
+}
+
+export interface Sealed {
+  /** The EFI system partition, if the image has one. */
+  readonly system: GptPartition | undefined;
+}
+
+export class Imaging {
+  readonly session: Session;
+  /** Plain bytes of all chunks: what the session's `writtenBytes` counts up to. */
+  readonly totalPlainBytes: number;
+  fetchedBytes = 0;
+  refetchedChunks = 0;
+  readonly #ports: ImagingPorts;
+  readonly #tables: ImageTables;
+  readonly #slicesOf: (chunk: number) => readonly DataSlice[];
+  /** Verified stored bytes between fetch and write. */
+  readonly #held = new Map<number, Uint8Array>();
+  readonly #withheld: Withheld[] = [];
+  #source: ChunkSource | undefined;
+  #sealed: Sealed = { system: undefined };
+  #cancelWake = () => {};
+  #outcome = Promise.withResolvers<Sealed>();
+  #stop = new AbortController();
+
+  constructor(tables: ImageTables, ports: ImagingPorts) {
+    this.#ports = ports;
+    this.#tables = tables;
+    this.session = new Session(tables);
+    const { slices, chunks } = tables;
+    this.totalPlainBytes = Array.from(chunks).reduce((total, chunk) => total + chunk.plainBytes, 0);
+    const byChunk = slices.byChunk(chunks.rows);
+    this.#slicesOf = (chunk) =>
+      Array.from(byChunk.rowsOf(chunk), (row) => slices.row(row)).filter((row) => row.kind === 'data');
+  }
+
+  /**
+   * Begins, or goes on after a failure with all that is written. Resolves when the disk is written, proved and
+   * sealed; rejects with the PeerbootError that stopped it.
+   */
+  async run(source: ChunkSource): Promise<Sealed> {
+    this.#source = source;
+    if (this.canResume) {
+      this.#outcome = Promise.withResolvers<Sealed>();
+      this.#dispatch({ kind: 'resume' });
+    } else {
+      await this.#ports.disk.wipe();
+      this.#dispatch({ kind: 'start' });
+    }
+    return this.#outcome.promise;
+  }
+
+  /** May it go on after its failure? Only trouble with sources passes. */
+  get canResume(): boolean {
+    return (
+      this.session.phase === 'failed' &&
+      this.session.writtenBytes < this.totalPlainBytes &&
+      !this.#stop.signal.aborted
+    );
+  }
+
+  /** Ends all that is under way; nothing is heard of it any more. */
+  abandon(): void {
+    this.#stop.abort();
+    this.#cancelWake();
+  }
+
+  #dispatch(event: SessionEvent): void {
+    if (this.#stop.signal.aborted) return;
+    const now = this.#ports.clock.nowMs();
+    const actions = this.session.step(event, now);
+    for (const action of actions) this.#perform(action);
+    this.#cancelWake();
+    const wake = this.session.nextWake();
+    if (wake !== undefined) {
+      this.#cancelWake = this.#ports.timers.after(Math.max(0, wake - now), () =>
+        this.#dispatch({ kind: 'wake' }),
+      );
+    }
+    this.#ports.changed();
+  }
+
+  #perform(action: SessionAction): void {
+    switch (action.kind) {
+      case 'fetch':
+        this.#then(this.#fetch(action.chunk));
+        break;
+      case 'write':
+        this.#then(this.#write(action.chunk));
+        break;
+      case 'flush':
+        this.#then(this.#ports.disk.flush().then(() => ({ kind: 'flushed' })));
+        break;
+      case 'prove':
+        this.#then(this.#prove(action.piece));
+        break;
+      case 'seal':
+        this.#then(this.#seal());
+        break;
+      case 'complete':
+        this.#outcome.resolve(this.#sealed);
+        break;
+      case 'fail':
+        this.#outcome.reject(new PeerbootError(action.code, action.what));
+        break;
+      default:
+        unreachable(action);
+    }
+  }
+
+  /** What the session does not know how to mend (disk, contradicting image, our own bug) ends the imaging. */
+  #then(work: Promise<SessionEvent>): void {
+    work.then(
+      (event) => this.#dispatch(event),
+      (error) => {
+        if (this.#stop.signal.aborted) return;
+        this.abandon();
+        this.#outcome.reject(error);
+      },
+    );
+  }
+
+  async #fetch(chunk: number): Promise<SessionEvent> {
+    const { digest, size } = this.#tables.chunks.row(chunk);
+    const source = this.#source;
+    assert(source !== undefined, 'fetching begins with a source');
+    if (this.#ports.proved.has(digest)) this.refetchedChunks += 1;
+    try {
+      const stored = await source.fetch({ digest, size }, { signal: this.#stop.signal });
+      this.#ports.proved.add(digest);
+      this.fetchedBytes += size;
+      this.#held.set(chunk, stored);
+      return { kind: 'fetched', chunk };
+    } catch (error) {
+      if (!isPeerbootError(error)) throw error;
+      this.#ports.log.info({ digest, code: error.code, err: error }, 'chunk not fetched');
+      return { kind: 'fetch-failed', chunk, why: failureOf(error), what: `${error.code}: ${error.message}` };
+    }
+  }
+
+  async #write(chunk: number): Promise<SessionEvent> {
+    const stored = this.#held.get(chunk);
+    assert(stored !== undefined, `chunk ${chunk} is held until it is written`);
+    this.#held.delete(chunk);
+    const { imageBytes } = this.#tables.manifest;
+    const all = this.#slicesOf(chunk);
+    const withheld = all.filter((slice) => isWithheld(slice, imageBytes));
+    const slices = all.filter((slice) => !isWithheld(slice, imageBytes));
+    const plainBytes = this.#tables.chunks.plainBytes(chunk);
+    const kept = await this.#ports.disk.writeChunk({ stored, plainBytes, slices, withheld });
+    for (const [i, slice] of withheld.entries()) {
+      this.#withheld.push({ slice, bytes: kept[i] as Uint8Array });
+    }
+    return { kind: 'written', chunk };
+  }
+
+  async #prove(piece: Piece): Promise<SessionEvent> {
+    const proof = await this.#ports.disk.prove(piece.rows);
+    if (proof.kind === 'proved') return { kind: 'proved', piece, rezeroed: proof.rezeroed };
+    return { kind: 'differs', piece, what: `the slice at byte ${proof.offset} reads back differently` };
+  }
+
+  async #seal(): Promise<SessionEvent> {
+    const { disk, log } = this.#ports;
+    const start = await disk.read(0, Math.min(TABLE_BYTES, disk.sizeBytes));
+    const plan = planSeal(start, this.#withheld, disk.sizeBytes);
+    if (plan.unread !== undefined)
+      log.warn({ why: plan.unread }, "the image's partition table is left as it is");
+    for (const { offset, bytes } of plan.writes) await disk.write(offset, bytes);
+    await disk.flush();
+    for (const { offset, bytes } of plan.writes) {
+      if (equalBytes(await disk.read(offset, bytes.length), bytes)) continue;
+      throw new PeerbootError(
+        'PB-DISK-READ-BACK',
+        `the table or boot sector at byte ${offset} reads back differently`,
+      );
+    }
+    this.#sealed = { system: plan.gpt === undefined ? undefined : espOf(plan.gpt) };
+    return { kind: 'sealed' };
+  }
+}
+
+function failureOf(error: PeerbootError): FetchFailure {
+  if (error.code === 'PB-CHUNK-MISSING') return 'missing';
+  return error.code === 'PB-CHUNK-CORRUPT' ? 'corrupt' : 'unreachable';
+}

@@ -1,0 +1,59 @@
+// The agent's way to its peer: check-in and progress as JSON over HTTP, answers checked against the schemas.
+import type { z } from 'zod';
+import { type CheckIn, CheckInAnswer, ProgressAnswer, type ProgressReport } from '../api/agent.ts';
+import { ROUTES } from '../api/routes.ts';
+import { PeerbootError } from '../base/errors.ts';
+
+export interface AgentPeer {
+  readonly base: string;
+  /** Both reject with PB-PEER-SILENT: refused, timed out, or an answer that is none. */
+  checkIn(checkIn: CheckIn): Promise<CheckInAnswer>;
+  report(report: ProgressReport): Promise<ProgressAnswer>;
+}
+
+const ANSWER_MS = 10_000;
+/** An answer is a plan and a few addresses. */
+const MOST_ANSWER_BYTES = 64 * 1024;
+
+/** `base` is `http://ip:port`. */
+export function createAgentPeer(base: string): AgentPeer {
+  async function post<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
+    const silent = (what: string, cause?: unknown) =>
+      new PeerbootError('PB-PEER-SILENT', `${base}: ${what}`, { cause });
+    let status: number;
+    let text: string;
+    try {
+      const response = await fetch(base + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+        redirect: 'error',
+        signal: AbortSignal.timeout(ANSWER_MS),
+      });
+      status = response.status;
+      text = (await response.text()).slice(0, MOST_ANSWER_BYTES);
+    } catch (cause) {
+      throw silent(reason(cause), cause);
+    }
+    if (status !== 200) throw silent(`answered ${status}: ${text.slice(0, 200)}`);
+    try {
+      return schema.parse(JSON.parse(text));
+    } catch (cause) {
+      throw silent('sent an answer that is not understood', cause);
+    }
+  }
+  return {
+    base,
+    checkIn: (checkIn) => post(ROUTES.checkIn, checkIn, CheckInAnswer),
+    report: (report) => post(ROUTES.progress, report, ProgressAnswer),
+  };
+}
+
+/** fetch says only "fetch failed"; what happened is in its cause. */
+function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === 'TimeoutError') return `no answer within ${ANSWER_MS / 1000} s`;
+  const cause = error.cause;
+  if (cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED') return 'connection refused';
+  return cause instanceof Error ? cause.message : error.message;
+}

@@ -1,0 +1,136 @@
+// The heavy work on a target's disk, as plain functions on an open file: unpack and write a chunk, read back and prove.
+import { hash } from 'node:crypto';
+import { readSync, writeSync } from 'node:fs';
+import { PeerbootError } from '../base/errors.ts';
+import type { SliceRow } from '../chunk/tables.ts';
+import type { DataSlice } from '../imaging/proof.ts';
+import type { ChunkJob, Proof } from '../imaging/target-disk.ts';
+import { unzstd } from './zstd.ts';
+
+const READ_BYTES = 2 * 1024 * 1024;
+/** Never written to. */
+const ZEROS = new Uint8Array(READ_BYTES);
+
+/** See TargetDisk.writeChunk. Nothing is written unless every slice of the chunk is proved. */
+export async function writeChunk(fd: number, job: ChunkJob): Promise<readonly Uint8Array[]> {
+  const plain = await unzstd(job.stored, job.plainBytes);
+  for (const slice of [...job.slices, ...job.withheld]) {
+    if (isSlice(bytesOf(plain, slice), slice)) continue;
+    throw new PeerbootError(
+      'PB-IMAGE-INCONSISTENT',
+      `the slice at byte ${slice.offset} is not what its chunk carries`,
+    );
+  }
+  for (const run of runs(job.slices)) writeAll(fd, run.offset, bytesOf(plain, run));
+  return job.withheld.map((slice) => bytesOf(plain, slice).slice());
+}
+
+type Run = Pick<DataSlice, 'offset' | 'length' | 'chunkOffset'>;
+
+/** Slices that follow each other in the chunk and on the disk are written at once: fewer, larger writes. */
+function runs(slices: readonly DataSlice[]): Run[] {
+  const joined: { offset: number; length: number; chunkOffset: number }[] = [];
+  for (const { offset, length, chunkOffset } of slices) {
+    const last = joined.at(-1);
+    const follows =
+      last !== undefined &&
+      last.offset + last.length === offset &&
+      last.chunkOffset + last.length === chunkOffset;
+    if (follows) last.length += length;
+    else joined.push({ offset, length, chunkOffset });
+  }
+  return joined;
+}
+
+function bytesOf(
+  plain: Uint8Array,
+  { chunkOffset, length }: Pick<Run, 'chunkOffset' | 'length'>,
+): Uint8Array {
+  return plain.subarray(chunkOffset, chunkOffset + length);
+}
+
+function isSlice(bytes: Uint8Array, slice: DataSlice): boolean {
+  return `sha256:${hash('sha256', bytes, 'hex')}` === slice.digest;
+}
+
+export function writeAll(fd: number, offset: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) {
+    done += onDisk('writing', offset + done, () =>
+      writeSync(fd, bytes, done, bytes.length - done, offset + done),
+    );
+  }
+}
+
+export function readAll(fd: number, offset: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) {
+    const got = onDisk('reading', offset + done, () =>
+      readSync(fd, bytes, done, bytes.length - done, offset + done),
+    );
+    if (got === 0) throw new PeerbootError('PB-DISK-WRITE', `the disk ends at byte ${offset + done}`);
+    done += got;
+  }
+}
+
+function onDisk(doing: string, offset: number, call: () => number): number {
+  try {
+    return call();
+  } catch (cause) {
+    throw diskFailed(`${doing} at byte ${offset}`, cause);
+  }
+}
+
+export function diskFailed(what: string, cause: unknown): PeerbootError {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return new PeerbootError('PB-DISK-WRITE', `${what}: ${text}`, { cause });
+}
+
+/**
+ * Reads the rows back, which lie one behind the other on the disk. A stretch that should be zero and is not gets
+ * zeros written: a discard does not promise zeros, so what a used disk held is only known by reading it.
+ */
+export function prove(fd: number, rows: readonly SliceRow[]): Proof {
+  const buffer = new Uint8Array(Buffer.allocUnsafeSlow(READ_BYTES).buffer);
+  let rezeroed = false;
+  for (const group of readable(rows)) {
+    const start = group[0]?.offset ?? 0;
+    const length = group.reduce((total, row) => total + row.length, 0);
+    readAll(fd, start, buffer.subarray(0, length));
+    for (const row of group) {
+      const bytes = buffer.subarray(row.offset - start, row.offset - start + row.length);
+      if (row.kind === 'data') {
+        if (!isSlice(bytes, row)) return { kind: 'differs', offset: row.offset };
+      } else if (Buffer.compare(bytes, ZEROS.subarray(0, bytes.length)) !== 0) {
+        writeAll(fd, row.offset, ZEROS.subarray(0, bytes.length));
+        rezeroed = true;
+      }
+    }
+  }
+  return { kind: 'proved', rezeroed };
+}
+
+/** Groups of rows that are read at once; long stretches of zeros are divided. */
+function* readable(rows: readonly SliceRow[]): Generator<SliceRow[]> {
+  let group: SliceRow[] = [];
+  let length = 0;
+  const parts = rows.flatMap((row) =>
+    row.kind === 'zero' && row.length > READ_BYTES ? divided(row) : [row],
+  );
+  for (const row of parts) {
+    if (length + row.length > READ_BYTES) {
+      if (group.length > 0) yield group;
+      group = [];
+      length = 0;
+    }
+    group.push(row);
+    length += row.length;
+  }
+  if (group.length > 0) yield group;
+}
+
+function divided(row: SliceRow): SliceRow[] {
+  return Array.from({ length: Math.ceil(row.length / READ_BYTES) }, (_, part) => ({
+    kind: 'zero',
+    offset: row.offset + part * READ_BYTES,
+    length: Math.min(READ_BYTES, row.length - part * READ_BYTES),
+  }));
+}

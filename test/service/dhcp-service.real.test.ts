@@ -5,6 +5,7 @@ import type { Ipv4 } from '../../src/base/addresses.ts';
 import { fromHex, toHex, toText } from '../../src/base/bytes.ts';
 import { OPTIONS, optionEntry, readOption } from '../../src/dhcp/options.ts';
 import { type DhcpPacket, encodePacket } from '../../src/dhcp/packet.ts';
+import type { AnsweringServer } from '../../src/service/dhcp-probe.ts';
 import type { DhcpStats, HeardServer } from '../../src/service/dhcp-service.ts';
 import { type Running, run, start } from '../lab/process.ts';
 import type { DhcpClientJob, HeardDatagram } from '../support/dhcp-client.ts';
@@ -16,6 +17,7 @@ import {
   UEFI_CLASS,
 } from '../support/dhcp-packets.ts';
 import { createTwoLans, type TwoLans } from '../support/two-lans.ts';
+import { until } from '../support/until.ts';
 
 const program = (name: string) => fileURLToPath(new URL(`../support/${name}`, import.meta.url));
 const discover = clientPacket({ vendorClass: UEFI_CLASS, architectures: [7] });
@@ -82,6 +84,15 @@ async function ask(namespace: string, job: Partial<DhcpClientJob> & Pick<DhcpCli
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as HeardDatagram)
     .map((heard) => ({ ...heard, packet: mustDecode(fromHex(heard.hex) as Uint8Array) }));
+}
+
+/** The site's own DHCP server: addresses only. */
+function startSiteServer(...more: string[]): void {
+  begin(lans.dhcpServer, 'dnsmasq', [
+    ...['--keep-in-foreground', '--no-ping', '--port=0', '--conf-file=/dev/null', '--leasefile-ro'],
+    ...['--interface=eth0', '--dhcp-range=10.77.11.100,10.77.11.199,255.255.255.0', '--log-facility=-'],
+    ...more,
+  ]);
 }
 
 const hex = (packet: DhcpPacket) => toHex(encodePacket(packet));
@@ -178,10 +189,7 @@ describe('unicasts', () => {
 
 describe('beside the site’s own DHCP server', () => {
   it('the machine gets an address from there and a file from us; who chose what is learnt', async () => {
-    begin(lans.dhcpServer, 'dnsmasq', [
-      ...['--keep-in-foreground', '--no-ping', '--port=0', '--conf-file=/dev/null', '--leasefile-ro'],
-      ...['--interface=eth0', '--dhcp-range=10.77.11.100,10.77.11.199,255.255.255.0', '--log-facility=-'],
-    ]);
+    startSiteServer();
     const responder = await startResponder('lan1', 'lan2');
     // dnsmasq binds a moment after its start: asking again is what a machine does, too.
     let offers: Awaited<ReturnType<typeof ask>> = [];
@@ -215,6 +223,34 @@ describe('beside the site’s own DHCP server', () => {
       firmware: 'uefi',
       address: given,
     });
+  });
+});
+
+it('the doctor hears who answers: a server that itself says PXEClient stands out', async () => {
+  startSiteServer('--dhcp-option-force=60,PXEClient', '--dhcp-boot=old.0');
+  await startResponder('lan1');
+  const probe = () =>
+    run('ip', ['netns', 'exec', lans.clients[0], 'node', program('dhcp-probe.ts'), 'eth0']).then(
+      (output) => JSON.parse(output) as AnsweringServer[],
+    );
+  const servers = await until(
+    async () => {
+      const heard = await probe();
+      return heard.length === 2 && heard;
+    },
+    { timeoutMs: 15_000, what: 'both servers to answer' },
+  );
+  expect(servers).toContainEqual({
+    address: '10.77.11.1',
+    givesAddress: true,
+    vendorClass: 'PXEClient',
+    file: 'old.0',
+  });
+  expect(servers).toContainEqual({
+    address: '10.77.11.2',
+    givesAddress: false,
+    vendorClass: 'PXEClient',
+    file: 'snponly.efi',
   });
 });
 

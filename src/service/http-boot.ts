@@ -1,0 +1,144 @@
+// What a booting machine asks for: the scripts, the boot files, and the agent's check-in and reports.
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { CheckIn, type CheckInAnswer, ProgressReport } from '../api/agent.ts';
+import { ROUTES } from '../api/routes.ts';
+import { ScriptQuery } from '../api/script.ts';
+import { parseIpv4 } from '../base/addresses.ts';
+import { PeerbootError } from '../base/errors.ts';
+import type { NamedFiles } from '../base/named-files.ts';
+import type { Clock } from '../base/time.ts';
+import { type PlanDecision, WAIT_MS } from '../boot/plan.ts';
+import { renderScript, renderStartScript, type ScriptMachine } from '../boot/script.ts';
+import { checked } from './http-errors.ts';
+import { sendStored } from './http-send.ts';
+import type { Machines } from './machines.ts';
+
+export interface BootRoutesOptions {
+  readonly files: NamedFiles;
+  readonly machines: Machines;
+  readonly clock: Clock;
+  readonly peerName: string;
+  readonly site: string;
+  /** Further bases of content for the agent when this peer fails. */
+  readonly sources: () => readonly string[];
+}
+
+/** A script boots the agent with these two. */
+export const AGENT_FILES = ['vmlinuz', 'initramfs.img'] as const;
+
+/** Disks with many partitions make long check-ins: 64 disks of 16 partitions stay below. */
+const CHECK_IN_BYTES = 512 * 1024;
+const REPORT_BYTES = 16 * 1024;
+
+const SCRIPT_HEADERS = { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' };
+
+export function bootRoutes(app: FastifyInstance, options: BootRoutesOptions): void {
+  const { clock, files, machines, site } = options;
+
+  app.get(ROUTES.start, (request, reply) =>
+    reply.headers(SCRIPT_HEADERS).send(renderStartScript(baseOf(request))),
+  );
+
+  app.get(ROUTES.script, (request, reply) => {
+    // Whatever is wrong with the query, the machine needs a script: fields that cannot be read are left out.
+    const query = ScriptQuery.parse(onlyText(request.query));
+    const known = machines.observe({ kind: 'script', address: addressOf(request), query });
+    const decision = (known === undefined ? undefined : machines.decide(known.id)) ?? UNTOLD;
+    const machine: ScriptMachine = {
+      id: known?.id ?? 'unknown',
+      mac: query.mac ?? known?.identity.macs[0],
+      serial: query.serial,
+      manufacturer: query.manufacturer,
+      product: query.product,
+    };
+    const { plan, reason } = bootable(decision, files);
+    const script = renderScript(plan, { base: baseOf(request), site, machine, reason });
+    return reply.headers(SCRIPT_HEADERS).send(script);
+  });
+
+  app.route<{ Params: { '*': string } }>({
+    method: ['GET', 'HEAD'],
+    url: `${ROUTES.files}/*`,
+    handler: async (request, reply) => {
+      const file = files.get(request.params['*']);
+      if (file === undefined) {
+        throw new PeerbootError(
+          'PB-NOT-FOUND',
+          `no boot file is called ${JSON.stringify(request.params['*'])}`,
+        );
+      }
+      const { name, sizeBytes, etag } = file;
+      const sent = await sendStored(request, reply, {
+        sizeBytes,
+        etag,
+        contentType: typeOf(name),
+        cacheControl: 'no-cache',
+        read: (offset, length) => file.read(offset, length),
+      });
+      if (sent > 0) machines.observe({ kind: 'file', address: addressOf(request), name, via: 'http' });
+    },
+  });
+
+  app.post(ROUTES.checkIn, { bodyLimit: CHECK_IN_BYTES }, (request): CheckInAnswer => {
+    const { machine, plan } = machines.checkIn(addressOf(request), checked(CheckIn, request.body));
+    return {
+      machine: machine.id,
+      peer: options.peerName,
+      site,
+      wallMs: clock.wallMs(),
+      sources: [...options.sources()],
+      plan,
+    };
+  });
+
+  app.post(ROUTES.progress, { bodyLimit: REPORT_BYTES }, (request) =>
+    machines.report(checked(ProgressReport, request.body)),
+  );
+}
+
+const UNTOLD: PlanDecision = {
+  plan: { kind: 'local-boot' },
+  reason: 'it did not tell who it is, so no image can be assigned to it',
+  assignment: undefined,
+};
+
+/** Without kernel and agent there is nothing to boot: say so and wait, rather than fail at each file. */
+function bootable(decision: PlanDecision, files: NamedFiles): PlanDecision {
+  if (decision.plan.kind !== 'image' || AGENT_FILES.every((name) => files.get(name) !== undefined)) {
+    return decision;
+  }
+  const reason = 'PB-ASSETS-MISSING: this peer has no kernel and agent; build its boot assets';
+  return { ...decision, plan: { kind: 'wait', retryAfterMs: WAIT_MS, reason }, reason };
+}
+
+/**
+ * How the machine reaches us: as it wrote in `Host` (a literal address, true also behind a port forwarding), else
+ * the address its connection came in on. It goes into the script of this very machine only.
+ */
+function baseOf(request: FastifyRequest): string {
+  const [host = '', port = '80'] = (request.headers.host ?? '').split(':');
+  const address = parseIpv4(host);
+  if (address !== undefined && /^\d{1,5}$/.test(port)) return `http://${address}:${port}`;
+  const local = plainAddress(request.socket.localAddress ?? '127.0.0.1');
+  return `http://${parseIpv4(local) ?? '127.0.0.1'}:${request.socket.localPort ?? 80}`;
+}
+
+export function addressOf(request: FastifyRequest): string {
+  return plainAddress(request.socket.remoteAddress ?? '');
+}
+
+/** IPv4 as itself, also where a socket of both kinds writes it as `::ffff:10.0.0.1`. */
+function plainAddress(address: string): string {
+  return address.replace(/^::ffff:/i, '');
+}
+
+/** The first value of a field that stands twice: a serial number with `&` in it may have forged the second. */
+function onlyText(query: unknown): Record<string, unknown> {
+  const fields = Object.entries((query ?? {}) as Record<string, unknown>);
+  return Object.fromEntries(fields.map(([name, value]) => [name, Array.isArray(value) ? value[0] : value]));
+}
+
+/** UEFI HTTP Boot takes a file for an NBP by this type or by its name. */
+function typeOf(name: string): string {
+  return /\.efi$/i.test(name) ? 'application/efi' : 'application/octet-stream';
+}

@@ -1,0 +1,127 @@
+// The HTTP side of a peer: one server for scripts, boot files, content, the agent, administration and health.
+import { type FastifyInstance, fastify } from 'fastify';
+import type { Ipv4 } from '../base/addresses.ts';
+import { isPeerbootError, PeerbootError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { NamedFiles } from '../base/named-files.ts';
+import type { Clock, Timers } from '../base/time.ts';
+import type { Assignments } from './assignments.ts';
+import { adminRoutes } from './http-admin.ts';
+import { addressOf, bootRoutes } from './http-boot.ts';
+import { contentRoutes } from './http-content.ts';
+import { answerErrors } from './http-errors.ts';
+import { healthRoutes, type ReadyCheck } from './http-health.ts';
+import { DEFAULT_HTTP_LIMITS, type HttpLimits, limitConnections } from './http-limits.ts';
+import type { CatalogueForHttp, ContentForHttp, StatsSuppliers } from './http-ports.ts';
+import type { Machines } from './machines.ts';
+import { createMetrics } from './metrics.ts';
+
+export interface HttpServiceOptions {
+  /** 0: any free one. */
+  readonly port: number;
+  /** Our addresses to answer on, beside loopback; empty: every one. Asked at each connection: they may change. */
+  readonly addresses: () => readonly Ipv4[];
+  readonly files: NamedFiles;
+  readonly content: ContentForHttp;
+  readonly catalogue: CatalogueForHttp;
+  readonly machines: Machines;
+  readonly assignments: Assignments;
+  readonly peerName: string;
+  readonly site: string;
+  readonly version: string;
+  /** Further bases of content (`http://…`) that agents may try when this peer fails. */
+  readonly sources: () => readonly string[];
+  /** Further conditions of `/readyz`. */
+  readonly checks?: () => readonly ReadyCheck[];
+  readonly stats?: StatsSuppliers;
+  readonly adminToken?: string | undefined;
+  readonly limits?: Partial<HttpLimits>;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Log;
+}
+
+export interface HttpService {
+  /** Rejects with PB-PORT-IN-USE or PB-PORT-DENIED. */
+  start(): Promise<{ readonly port: number }>;
+  /** Closes open connections, too: targets and agents ask again. */
+  stop(): Promise<void>;
+  /** For tests without a socket. */
+  readonly app: FastifyInstance;
+}
+
+export function createHttpService(options: HttpServiceOptions): HttpService {
+  const { log, port } = options;
+  const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
+  const app = fastify({
+    logger: false,
+    exposeHeadRoutes: false,
+    // Longer names than any of ours, and `*` for the assignment of all.
+    routerOptions: { maxParamLength: 256 },
+    bodyLimit: 64 * 1024,
+    connectionTimeout: limits.idleMs,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    forceCloseConnections: true,
+    http: { headersTimeout: limits.headMs, maxHeaderSize: 16 * 1024 },
+  });
+  // A web page can send text/plain across origins without asking first; no client of ours does.
+  app.removeContentTypeParser('text/plain');
+  answerErrors(app, log);
+
+  const connections = limitConnections(app.server, limits, options.addresses);
+  const metrics = createMetrics({
+    ...options.stats,
+    machines: options.machines,
+    connections: () => connections,
+    version: options.version,
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    const startedMs = options.clock.nowMs();
+    reply.raw.once('close', () => {
+      const { statusCode, writableFinished } = reply.raw;
+      metrics.request(request.routeOptions.url ?? 'none', statusCode);
+      log.debug(
+        {
+          address: addressOf(request),
+          method: request.method,
+          route: request.routeOptions.url,
+          status: statusCode,
+          whole: writableFinished,
+          ms: Math.round(options.clock.nowMs() - startedMs),
+        },
+        'request answered',
+      );
+    });
+  });
+
+  bootRoutes(app, options);
+  contentRoutes(app, { ...options, idleMs: limits.idleMs, onServed: (bytes) => metrics.served(bytes) });
+  healthRoutes(app, { ...options, checks: options.checks ?? (() => []), metrics });
+  // In a scope of its own: its guard is for administration alone.
+  app.register(async (scope) => adminRoutes(scope, options));
+
+  return {
+    app,
+    async start() {
+      try {
+        // All addresses: an endpoint's own may change by DHCP while we run. `limitConnections` refuses the others.
+        await app.listen({ port, host: '0.0.0.0' });
+      } catch (error) {
+        throw asPortError(error, port);
+      }
+      const address = app.server.address();
+      return { port: typeof address === 'object' && address !== null ? address.port : port };
+    },
+    stop: () => app.close(),
+  };
+}
+
+function asPortError(error: unknown, port: number): unknown {
+  if (isPeerbootError(error)) return error;
+  const code = (error as { code?: unknown }).code;
+  const what = `TCP port ${port} for HTTP`;
+  if (code === 'EADDRINUSE') return new PeerbootError('PB-PORT-IN-USE', what, { cause: error });
+  if (code === 'EACCES') return new PeerbootError('PB-PORT-DENIED', what, { cause: error });
+  return error;
+}

@@ -1,0 +1,187 @@
+// A peer's HTTP side with everything real but the disk: for tests of routes, registry and assignments.
+import type { CheckIn, ProgressReport } from '../../src/api/agent.ts';
+import type { CatalogueImage } from '../../src/api/catalogue.ts';
+import type { Ipv4 } from '../../src/base/addresses.ts';
+import type { Digest } from '../../src/base/digest.ts';
+import { PeerbootError } from '../../src/base/errors.ts';
+import type { Log, LogFields } from '../../src/base/log.ts';
+import type { NamedFiles } from '../../src/base/named-files.ts';
+import type { Clock } from '../../src/base/time.ts';
+import { systemTimers } from '../../src/io/clock.ts';
+import { type Assignments, createAssignments } from '../../src/service/assignments.ts';
+import type { CatalogueState } from '../../src/service/http-ports.ts';
+import {
+  createHttpService,
+  type HttpService,
+  type HttpServiceOptions,
+} from '../../src/service/http-service.ts';
+import { type MachineStore, memoryMachineStore } from '../../src/service/machine-store.ts';
+import { createMachines, type Machines, type MachinesOptions } from '../../src/service/machines.ts';
+
+export interface LogLine {
+  readonly level: string;
+  readonly fields: LogFields;
+  readonly message: string;
+}
+
+/** A log that tests can read. */
+export function keptLog(): Log & { readonly lines: LogLine[] } {
+  const lines: LogLine[] = [];
+  const make = (base: LogFields): Log => {
+    const at = (level: string) => (fields: LogFields, message: string) => {
+      lines.push({ level, fields: { ...base, ...fields }, message });
+    };
+    return {
+      debug: at('debug'),
+      info: at('info'),
+      warn: at('warn'),
+      error: at('error'),
+      child: (fields) => make({ ...base, ...fields }),
+    };
+  };
+  return { ...make({}), lines };
+}
+
+/** A clock that stands still until it is told to go on. */
+export function handClock(): Clock & { advance(ms: number): void } {
+  let now = 1_000_000;
+  return {
+    nowMs: () => now,
+    wallMs: () => 1_700_000_000_000 + now,
+    advance: (ms) => {
+      now += ms;
+    },
+  };
+}
+
+export function namedFiles(files: Readonly<Record<string, Uint8Array>>): NamedFiles {
+  const all = Object.entries(files)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, bytes]) => ({
+      name,
+      sizeBytes: bytes.length,
+      etag: `"${name}-1"`,
+      read: async (offset: number, length: number) => bytes.subarray(offset, offset + length),
+    }));
+  return { list: () => all, get: (name) => all.find((file) => file.name === name) };
+}
+
+export const DIGEST: Digest = `sha256:${'ab'.repeat(32)}`;
+
+export function image(name: string, version: string): CatalogueImage {
+  return { name, version, imageBytes: 1024, storedBytes: 512, manifest: { digest: DIGEST, size: 100 } };
+}
+
+export interface Registry {
+  readonly machines: Machines;
+  readonly assignments: Assignments;
+  readonly store: MachineStore;
+  readonly clock: ReturnType<typeof handClock>;
+  readonly log: ReturnType<typeof keptLog>;
+  images: CatalogueImage[];
+}
+
+export function registry(
+  options: Partial<MachinesOptions> & { clock?: ReturnType<typeof handClock> } = {},
+): Registry {
+  const clock = options.clock ?? handClock();
+  const log = keptLog();
+  const store = options.store ?? memoryMachineStore();
+  const assignments = createAssignments({ store, clock, log });
+  const made = { clock, log, store, assignments, images: [image('debian', '12.1')] };
+  const machines = createMachines({
+    assignments,
+    log,
+    images: () => made.images,
+    ...options,
+    store,
+    clock,
+  });
+  return Object.assign(made, { machines });
+}
+
+export interface TestPeer extends Registry {
+  readonly http: HttpService;
+  readonly chunks: Map<Digest, Uint8Array>;
+  catalogueState: CatalogueState;
+}
+
+export const BOOT_FILES: Readonly<Record<string, Uint8Array>> = {
+  vmlinuz: Buffer.from('kernel'),
+  'initramfs.img': Buffer.from('initramfs'),
+  'undionly.kpxe': Buffer.from('0123456789'),
+  'snponly.efi': Buffer.from('efi program'),
+};
+
+export function testPeer(
+  options: Partial<HttpServiceOptions> & { files?: NamedFiles; machineStore?: MachineStore } = {},
+): TestPeer {
+  const parts = registry(options.machineStore === undefined ? {} : { store: options.machineStore });
+  const chunks = new Map<Digest, Uint8Array>();
+  const peer = Object.assign(parts, { chunks, catalogueState: { state: 'valid' } as CatalogueState });
+  const http = createHttpService({
+    port: 0,
+    addresses: (): Ipv4[] => [],
+    files: namedFiles(BOOT_FILES),
+    content: {
+      get: async ({ digest }) => {
+        const bytes = chunks.get(digest);
+        if (bytes === undefined) throw new PeerbootError('PB-CHUNK-MISSING', `nobody has ${digest}`);
+        return bytes;
+      },
+    },
+    catalogue: {
+      images: () => peer.images,
+      state: () => peer.catalogueState,
+      file: async (name) => (name === 'timestamp.json' ? Buffer.from('{"signed":{}}') : undefined),
+    },
+    peerName: 'till-7',
+    site: 'store-1',
+    version: '0.0.0',
+    sources: () => ['http://origin.example/'],
+    timers: systemTimers,
+    ...options,
+    machines: parts.machines,
+    assignments: parts.assignments,
+    clock: parts.clock,
+    log: parts.log,
+  });
+  return Object.assign(peer, { http });
+}
+
+export const MAC = '52:54:00:12:34:56';
+export const UUID = '4c4c4544-0042-3010-8052-b9c04f4e3332';
+
+export function checkIn(
+  change: Partial<CheckIn> & { macs?: string[]; uuid?: string | undefined } = {},
+): CheckIn {
+  const { macs = [MAC], uuid = UUID, ...rest } = change;
+  return {
+    apiVersion: 1,
+    agentVersion: '0.1.0',
+    bootId: 'boot-1',
+    firmware: 'bios',
+    secureBoot: false,
+    architecture: 'x86_64',
+    memoryBytes: 1,
+    identity: { uuid, serial: 'SN-1', manufacturer: 'Acme', product: 'Till', macs },
+    nics: [],
+    disks: [],
+    wallMs: 0,
+    ...rest,
+  };
+}
+
+export function report(machine: string, rung: ProgressReport['rung'], change: Partial<ProgressReport> = {}) {
+  return {
+    machine,
+    bootId: 'boot-1',
+    rung,
+    doneBytes: 0,
+    totalBytes: 1000,
+    bytesPerSecond: 0,
+    fetchedBytes: 0,
+    refetchedChunks: 0,
+    ...change,
+  } satisfies ProgressReport;
+}

@@ -5,7 +5,9 @@ import { colours, formatTable, printJson } from './terminal.ts';
 
 export function configShow(options: PeerOptions, showOrigin = false): void {
   const { json, ...rest } = options;
-  const { config, origin } = configOf(rest);
+  const { config: told, origin } = configOf(rest);
+  // What is shown ends up in tickets.
+  const config = { ...told, adminToken: told.adminToken === null ? null : '(set)' };
   const keys = Object.keys(CONFIG_KEYS) as ConfigKey[];
   if (json === true) {
     const shown = (key: ConfigKey) =>

@@ -54,7 +54,7 @@ export function buildProgram(setStatus: (status: number) => void): Command {
 
   withOrigins(withPeerFlags(program.command('up')))
     .description('answer PXE clients and serve images on this endpoint')
-    .action(async (options) => setStatus(await (await import('./up.ts')).up(options)));
+    .action(async (options) => setStatus(await (await import('./up.ts')).up(options, version())));
 
   const config = program.command('config').description('what this endpoint is told to do');
   withPeerFlags(config.command('show').description('print every value of the configuration'))

@@ -7,6 +7,9 @@ const url = z
   .regex(/^https?:\/\/[^\s]+$/, 'must be an http:// or https:// address')
   .transform((text) => text.replace(/\/+$/, ''));
 
+/** In the place of an image: boot from the machine's own disk. */
+export const LOCAL_BOOT = 'local';
+
 export const AssignmentRule = z.strictObject({
   /** `*`, a MAC, a UUID or a serial number. */
   machine: z.string().min(1).max(128),
@@ -18,8 +21,9 @@ export const AssignmentRule = z.strictObject({
 });
 export type AssignmentRule = z.infer<typeof AssignmentRule>;
 
-/** Every key with its form. Optional keys have a default that depends on the machine (see `config-defaults.ts`). */
+/** Every key with its form. Optional keys have a default that depends on the machine; see `config-defaults.ts`. */
 export const CONFIG_KEYS = {
+  adminToken: z.string().min(16).max(256).nullable(),
   allowNonBlank: z.boolean(),
   assetsDir: z.string().min(1),
   assign: z.array(AssignmentRule),
@@ -48,6 +52,10 @@ export interface KeyDoc {
 }
 
 export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
+  adminToken: {
+    means:
+      'Secret for administration, also from other machines; without one only this machine itself may administer. Better in the file or the variable than anywhere it can be read.',
+  },
   allowNonBlank: {
     means: 'Whether assignments given in the configuration may overwrite a disk that is not blank.',
     flag: '--allow-non-blank',
@@ -103,6 +111,7 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
 
 /** Defaults that are the same on every machine. */
 export const FIXED_DEFAULTS = {
+  adminToken: null,
   allowNonBlank: false,
   assign: [],
   httpPort: DEFAULT_HTTP_PORT,

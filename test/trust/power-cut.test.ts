@@ -1,4 +1,5 @@
 // A power cut at any step, of a store or of the publisher, leaves the old catalogue or the new one, and no way back.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
@@ -78,14 +79,13 @@ describe('a store', () => {
     const stateDir = join(scratchFolder(), 'state');
     const open = () => openTrustKeeper({ stateDir, pinnedRoot: publisher.root, log: silentLog });
     await (await open()).update(originOf(tree), START_MS);
-    const { readFileSync, writeFileSync } = await import('node:fs');
     const path = join(stateDir, 'catalogue.json');
     const whole = readFileSync(path);
     for (const length of [0, 1, 70, 71, 72, whole.length - 1]) {
       writeFileSync(path, whole.subarray(0, length));
       await expect(open(), `${length} bytes`).rejects.toMatchObject({ code: 'PB-TRUST-STATE-DAMAGED' });
     }
-    writeFileSync(path, Buffer.from(whole).fill('0', 200, 201));
+    writeFileSync(path, whole.with(200, (whole[200] ?? 0) ^ 1));
     await expect(open()).rejects.toMatchObject({ code: 'PB-TRUST-STATE-DAMAGED' });
   });
 });

@@ -1,0 +1,195 @@
+// Builds one peer out of its parts and runs it: chunk store, sources, catalogue, machines, then DHCP, TFTP and HTTP.
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { Assignment } from '../api/machines.ts';
+import { isPeerbootError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { FileSource } from '../chunk/ports.ts';
+import { openChunkStore } from '../io/chunk-files.ts';
+import { systemClock, systemTimers } from '../io/clock.ts';
+import { type Config, LOCAL_BOOT } from '../io/config-keys.ts';
+import type { HttpSource } from '../io/http-source.ts';
+import { chooseInterfaces, type HostInterface } from '../io/interfaces.ts';
+import { openMachineStore } from '../io/machine-store.ts';
+import { loadNamedFiles } from '../io/named-files.ts';
+import { createOrderedSource } from '../io/ordered-source.ts';
+import { ensureFolder } from '../io/state-folder.ts';
+import { tftpSockets } from '../io/tftp-sockets.ts';
+import { openUdp } from '../io/udp.ts';
+import { type Assignments, createAssignments } from '../service/assignments.ts';
+import { type Catalogue, createCatalogue } from '../service/catalogue.ts';
+import { createContentService } from '../service/content.ts';
+import { createDhcpService } from '../service/dhcp-service.ts';
+import { createHttpService } from '../service/http-service.ts';
+import { createMachines, type Machines } from '../service/machines.ts';
+import { createTftpService } from '../service/tftp-service.ts';
+import { statsOf } from './peer-stats.ts';
+
+export interface Peer {
+  readonly interfaces: readonly HostInterface[];
+  readonly httpPort: number;
+  readonly catalogue: Catalogue;
+  readonly machines: Machines;
+  readonly assignments: Assignments;
+  /** Ends everything, in the opposite order of its start. */
+  stop(): Promise<void>;
+}
+
+/** How long the start waits for the origins: machines may come at once, but a dead line must not hold up the peer. */
+const FIRST_CATALOGUE_MS = 5_000;
+const SWEEP_MS = 30_000;
+
+type Undo = (() => unknown)[];
+
+/** Rejects with the code of the first part that cannot start; then everything started before it has been stopped. */
+export async function startPeer(config: Config, version: string, log: Log): Promise<Peer> {
+  const undo: Undo = [];
+  const stop = async () => {
+    for (const end of undo.splice(0).reverse()) await end();
+  };
+  try {
+    return { ...(await start(config, version, log, undo)), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function start(config: Config, version: string, log: Log, undo: Undo): Promise<Omit<Peer, 'stop'>> {
+  const part = (name: string) => log.child({ part: name });
+  const clock = systemClock;
+  const timers = systemTimers;
+  const interfaces = chooseInterfaces(config.interfaces);
+  const assets = await loadNamedFiles(config.assetsDir, part('assets'));
+  undo.push(() => assets.close());
+  ensureFolder(config.stateDir);
+  const store = await openChunkStore({
+    folder: join(config.stateDir, 'chunks'),
+    quotaBytes: config.quotaBytes,
+    clock,
+    log: part('store'),
+  });
+  undo.push(() => store.close());
+
+  const origins = await openOrigins(config, log);
+  undo.push(() => Promise.all(origins.map((origin) => origin.close())));
+  const source = createOrderedSource({ sources: origins, clock, log: part('sources'), name: 'origins' });
+  const content = createContentService({ store, source, log: part('content') });
+  const catalogue = await openCatalogue(config, origins, part('catalogue'));
+
+  const memory = openMachineStore(join(config.stateDir, 'machines.sqlite'));
+  undo.push(() => memory.close());
+  const assignments = createAssignments({ store: memory, clock, log: part('machines') });
+  assignments.configure(configuredAssignments(config));
+  const machines = createMachines({
+    store: memory,
+    assignments,
+    images: () => catalogue.images(),
+    clock,
+    log: part('machines'),
+  });
+  undo.push(every(SWEEP_MS, () => machines.sweep()));
+
+  const tftp = createTftpService({
+    addresses: interfaces.map((one) => one.address),
+    sockets: tftpSockets,
+    files: assets,
+    log: part('tftp'),
+    clock,
+    timers,
+    onMachineEvent: (event) => void machines.observe(event),
+  });
+  const dhcp = createDhcpService({
+    openUdp,
+    interfaces,
+    httpPort: config.httpPort,
+    assets: assets.list(),
+    observe: config.observe,
+    log: part('dhcp'),
+    clock,
+    onMachineEvent: (event) => void machines.observe(event),
+  });
+  const http = createHttpService({
+    port: config.httpPort,
+    addresses: () => interfaces.map((one) => one.address),
+    files: assets,
+    content,
+    catalogue,
+    machines,
+    assignments,
+    peerName: hostname(),
+    site: config.site,
+    version,
+    sources: () => [],
+    stats: statsOf({ dhcp, tftp, origins }),
+    ...(config.adminToken === null ? {} : { adminToken: config.adminToken }),
+    clock,
+    timers,
+    log: part('http'),
+  });
+
+  await Promise.race([catalogue.refresh(), waitMs(FIRST_CATALOGUE_MS)]);
+  catalogue.start();
+  undo.push(() => catalogue.stop());
+  // DHCP last: no machine is sent to a service that does not answer yet.
+  const { port } = await http.start();
+  undo.push(() => http.stop());
+  await tftp.start();
+  undo.push(() => tftp.stop());
+  await dhcp.start();
+  undo.push(() => dhcp.stop());
+  return { interfaces, httpPort: port, catalogue, machines, assignments };
+}
+
+function configuredAssignments(config: Config): Assignment[] {
+  return config.assign.map(({ machine, image, allowNonBlank, disk }) => {
+    if (image === LOCAL_BOOT) return { machine, target: { kind: 'local-boot' } };
+    const policy = {
+      allowNonBlank: allowNonBlank ?? config.allowNonBlank,
+      ...(disk === undefined ? {} : { match: disk }),
+    };
+    return { machine, target: { kind: 'image', image, disk: policy } };
+  });
+}
+
+/** undici is loaded only where there is an origin to ask. */
+async function openOrigins(config: Config, log: Log): Promise<HttpSource[]> {
+  if (config.origins.length === 0) return [];
+  const { createHttpSource } = await import('../io/http-source.ts');
+  return config.origins.map((base) => createHttpSource({ base, log: log.child({ part: 'origin' }) }));
+}
+
+async function openCatalogue(config: Config, sources: readonly FileSource[], log: Log): Promise<Catalogue> {
+  const rest = {
+    sources,
+    refreshMs: config.refreshMinutes * 60_000,
+    clock: systemClock,
+    timers: systemTimers,
+    log,
+  };
+  const { openTrustKeeper, pinRoot } = await import('../io/trust-keeper.ts');
+  try {
+    const pinnedRoot = pinRoot(config.stateDir, config.trustRoot);
+    const keeper = await openTrustKeeper({ stateDir: config.stateDir, pinnedRoot, log });
+    return createCatalogue({ ...rest, keeper });
+  } catch (error) {
+    // Machines must boot from their own disks even where nothing can be imaged, so the peer runs on without a catalogue.
+    // A root that was named and is none is a mistake to be told at once.
+    const bearable = isPeerbootError(error, 'PB-TRUST-STATE-DAMAGED') || config.trustRoot === null;
+    if (!isPeerbootError(error) || !bearable) throw error;
+    log.warn(
+      { code: error.code, what: error.message, remedy: error.remedy },
+      'no catalogue: nothing can be imaged',
+    );
+    return createCatalogue({ ...rest, keeper: undefined, reason: `${error.code} ${error.message}` });
+  }
+}
+
+function every(periodMs: number, act: () => void): () => void {
+  const timer = setInterval(act, periodMs);
+  return () => clearInterval(timer);
+}
+
+function waitMs(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}

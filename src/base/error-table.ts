@@ -19,6 +19,11 @@ export const ERROR_TABLE = {
     means: 'A network interface to answer on is not there, or has no IPv4 address',
     remedy: 'Name one of the interfaces in the message (`--interface`), or give it an address first.',
   },
+  'PB-MACHINES-DAMAGED': {
+    means: 'The memory of machines and assignments cannot be read',
+    remedy:
+      'Restore the file named in the message from a backup, or move it away: then check the assignments before you start again, for every machine counts as new.',
+  },
   'PB-PORT-DENIED': {
     means: 'The system does not let this user open a port below 1024',
     remedy: 'Run as root, or give the process CAP_NET_BIND_SERVICE (the systemd unit in packaging/ does).',
@@ -72,17 +77,17 @@ export const ERROR_TABLE = {
     means: 'The peer already serves as many of these requests as it can',
     remedy: 'Wait until others have ended, then ask again.',
   },
-  'PB-INTERNAL': {
+  'PB-HTTP-INTERNAL': {
     means: 'Peerboot has met a state that its writers did not foresee',
     remedy: 'Report it with the lines of the log around it; the service goes on.',
+  },
+  'PB-HTTP-NOT-FOUND': {
+    means: 'There is nothing at this address of the peer',
+    remedy: 'Check the address; docs/protocol.md has them all.',
   },
   'PB-LOCAL-BOOT-FAILED': {
     means: 'The target was sent to its own disk, and that disk does not boot',
     remedy: 'Assign an image to the machine, or repair the system on its disk.',
-  },
-  'PB-NOT-FOUND': {
-    means: 'There is nothing at this address of the peer',
-    remedy: 'Check the address; docs/protocol.md has them all.',
   },
   'PB-REQUEST-INVALID': {
     means: 'A request to the peer has the wrong form',

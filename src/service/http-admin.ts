@@ -30,7 +30,10 @@ export function adminRoutes(app: FastifyInstance, options: AdminRoutesOptions): 
   app.get<{ Params: { name: string } }>(`${ROUTES.machines}/:name`, (request) => {
     const machine = machines.find(request.params.name);
     if (machine !== undefined) return machine;
-    throw new PeerbootError('PB-NOT-FOUND', `no machine is known as ${JSON.stringify(request.params.name)}`);
+    throw new PeerbootError(
+      'PB-HTTP-NOT-FOUND',
+      `no machine is known as ${JSON.stringify(request.params.name)}`,
+    );
   });
 
   const stream = streamMachines(machines, options.timers);
@@ -47,7 +50,7 @@ export function adminRoutes(app: FastifyInstance, options: AdminRoutesOptions): 
   app.delete<{ Params: { machine: string } }>(`${ROUTES.assignments}/:machine`, (request, reply) => {
     const { machine } = request.params;
     if (assignments.remove(machine)) return reply.code(204).send();
-    throw new PeerbootError('PB-NOT-FOUND', `nothing is assigned to ${JSON.stringify(machine)}`);
+    throw new PeerbootError('PB-HTTP-NOT-FOUND', `nothing is assigned to ${JSON.stringify(machine)}`);
   });
 
   app.get(ROUTES.images, () => ({ images: catalogue.images(), catalogue: catalogue.state() }));

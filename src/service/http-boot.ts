@@ -63,7 +63,7 @@ export function bootRoutes(app: FastifyInstance, options: BootRoutesOptions): vo
       const file = files.get(request.params['*']);
       if (file === undefined) {
         throw new PeerbootError(
-          'PB-NOT-FOUND',
+          'PB-HTTP-NOT-FOUND',
           `no boot file is called ${JSON.stringify(request.params['*'])}`,
         );
       }

@@ -24,7 +24,7 @@ export function contentRoutes(app: FastifyInstance, options: ContentRoutesOption
       const { folder, hex } = request.params;
       if (!/^[0-9a-f]{64}$/.test(hex) || folder !== hex.slice(0, 2)) {
         throw new PeerbootError(
-          'PB-NOT-FOUND',
+          'PB-HTTP-NOT-FOUND',
           'a chunk is called by 64 hexadecimal digits, in the folder of its first two',
         );
       }
@@ -54,7 +54,7 @@ export function contentRoutes(app: FastifyInstance, options: ContentRoutesOption
       if (bytes === undefined) {
         const { state, reason } = catalogue.state();
         const why = state === 'none' ? ` (no catalogue: ${reason ?? 'none was accepted yet'})` : '';
-        throw new PeerbootError('PB-NOT-FOUND', `no file of the catalogue is called ${file}${why}`);
+        throw new PeerbootError('PB-HTTP-NOT-FOUND', `no file of the catalogue is called ${file}${why}`);
       }
       const sent = await sendStored(request, reply, {
         sizeBytes: bytes.length,

@@ -12,7 +12,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   'PB-CHUNK-MISSING': 404,
   'PB-HTTP-BUSY': 503,
   'PB-IMAGE-UNKNOWN': 404,
-  'PB-NOT-FOUND': 404,
+  'PB-HTTP-NOT-FOUND': 404,
   'PB-REQUEST-INVALID': 400,
   'PB-SOURCE-FAILED': 502,
 };
@@ -29,7 +29,7 @@ function answerOf({ code, message, remedy }: PeerbootError): ErrorAnswer {
 
 export function answerErrors(app: FastifyInstance, log: Log): void {
   app.setNotFoundHandler((request, reply) => {
-    const wrong = new PeerbootError('PB-NOT-FOUND', `there is no ${request.method} ${pathOf(request)}`);
+    const wrong = new PeerbootError('PB-HTTP-NOT-FOUND', `there is no ${request.method} ${pathOf(request)}`);
     return reply.code(404).send(answerOf(wrong));
   });
   app.setErrorHandler((error: FastifyError, request, reply) => fail(error, request, reply, log));
@@ -38,22 +38,22 @@ export function answerErrors(app: FastifyInstance, log: Log): void {
 function fail(error: FastifyError, request: FastifyRequest, reply: FastifyReply, log: Log): FastifyReply {
   const asked = { method: request.method, path: pathOf(request), address: request.ip };
   if (reply.sent) {
-    log.warn({ ...asked, error }, 'answer broke off');
+    log.warn({ ...asked, err: error }, 'answer broke off');
     return reply;
   }
   if (isPeerbootError(error)) {
     const status = STATUS[error.code] ?? 500;
-    log[status >= 500 ? 'warn' : 'debug']({ ...asked, error, status }, 'request refused');
+    log[status >= 500 ? 'warn' : 'debug']({ ...asked, err: error, status }, 'request refused');
     return reply.code(status).send(answerOf(error));
   }
   const status = error.statusCode ?? 500;
   // Fastify's own refusals: body too large (413), wrong type (415), broken JSON (400).
   if (status < 500) {
-    log.debug({ ...asked, error, status }, 'request refused');
+    log.debug({ ...asked, err: error, status }, 'request refused');
     return reply.code(status).send(answerOf(new PeerbootError('PB-REQUEST-INVALID', error.message)));
   }
-  log.error({ ...asked, error }, 'request failed');
-  return reply.code(500).send(answerOf(new PeerbootError('PB-INTERNAL', 'see the log of the peer')));
+  log.error({ ...asked, err: error }, 'request failed');
+  return reply.code(500).send(answerOf(new PeerbootError('PB-HTTP-INTERNAL', 'see the log of the peer')));
 }
 
 /** The value in its checked form; throws PB-REQUEST-INVALID that names the first wrong field. */

@@ -1,6 +1,6 @@
 // Port: what a peer remembers of machines and assignments across restarts. The adapter is in `io/`.
-import type { MachineIdentity } from '../api/identity.ts';
-import type { AssignmentView } from '../api/machines.ts';
+
+import type { AssignmentView, MachineView } from '../api/machines.ts';
 
 /** The plan to image that a machine's agent was given. */
 export interface PlannedImage {
@@ -13,7 +13,7 @@ export interface PlannedImage {
 /** A machine whose agent has checked in: enough to know it again when it reports to a restarted peer. */
 export interface MachineRecord {
   readonly id: string;
-  readonly identity: MachineIdentity;
+  readonly identity: MachineView['identity'];
   readonly firmware: string;
   readonly bootId: string;
   readonly lastSeenMs: number;

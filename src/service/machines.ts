@@ -64,7 +64,10 @@ export function createMachines(options: MachinesOptions): Machines {
     try {
       save();
     } catch (error) {
-      log.error({ machine, error }, 'machine could not be remembered: the state folder cannot be written');
+      log.error(
+        { machine, err: error },
+        'machine could not be remembered: the state folder cannot be written',
+      );
     }
   }
 

@@ -5,66 +5,25 @@ import { arch, totalmem } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import { runAgent } from './agent/agent.ts';
 import { createDisplay } from './agent/display.ts';
-import type { AgentPorts, ContentPort, MachinePort } from './agent/ports.ts';
-import { cataloguePath } from './api/routes.ts';
+import type { AgentPorts, MachinePort } from './agent/ports.ts';
 import type { Log } from './base/log.ts';
+import { createAgentContent } from './io/agent-content.ts';
 import { createAgentPeer } from './io/agent-peer.ts';
 import { openBlockDevice } from './io/block-device.ts';
 import { isSecureBoot, isUefi, setBootEntry } from './io/boot-entry.ts';
 import { systemClock, systemTimers } from './io/clock.ts';
 import { readDisks } from './io/disks.ts';
-import { createHttpSource } from './io/http-source.ts';
 import { bringNetworkUp } from './io/network-up.ts';
 import { readNics } from './io/nics.ts';
-import { createOrderedSource } from './io/ordered-source.ts';
 import { boundDirtyBytes, dropCaches, kernelCommandLine, quietKernelConsole } from './io/proc.ts';
 import { leave } from './io/reboot.ts';
 import { openTerminal } from './io/screen.ts';
 import { readSmbios } from './io/smbios.ts';
-import { verifyCatalogueOnce } from './io/trust-once.ts';
-import { unzstd } from './io/zstd.ts';
 
 const VERSION = '0.1.0';
 const TRUST_ROOT = '/peerboot/root.json';
 /** Kept in memory only: the target's disk is not ours to write logs to. */
 const LOG_FILE = '/run/peerboot.log';
-/** A peer may first have to fetch the chunk itself, over the slow line of its site. */
-const PEER_FIRST_BYTE_MS = 60_000;
-const MOST_METADATA_BYTES = 4 * 1024 * 1024;
-
-function contentPort(log: Log, clocksMs: () => readonly number[]): ContentPort {
-  return {
-    open(bases, served) {
-      const members = bases.map((base) => createHttpSource({ base, log, firstByteMs: PEER_FIRST_BYTE_MS }));
-      const sources = members.map((member) => ({
-        ...member,
-        async fetch(...args: Parameters<typeof member.fetch>) {
-          const bytes = await member.fetch(...args);
-          served(member.name);
-          return bytes;
-        },
-      }));
-      const ordered = createOrderedSource({ sources, clock: systemClock, log });
-      return {
-        ...ordered,
-        async close() {
-          await Promise.all(members.map((member) => member.close()));
-        },
-      };
-    },
-    async images(source) {
-      const { images } = await verifyCatalogueOnce({
-        root: readFileSync(TRUST_ROOT),
-        fetchFile: (name) => source.fetchFile(cataloguePath(name), { maxBytes: MOST_METADATA_BYTES }),
-        source: source.name,
-        clocksMs: clocksMs(),
-      });
-      return images;
-    },
-    unpack: unzstd,
-  };
-}
-
 function machinePort(log: Log): MachinePort {
   return {
     facts: () => {
@@ -131,7 +90,11 @@ async function main(): Promise<void> {
         return answer;
       },
     },
-    content: contentPort(log, () => [Date.now(), peerWallMs, builtMs]),
+    content: createAgentContent({
+      log,
+      root: () => readFileSync(TRUST_ROOT),
+      clocksMs: () => [Date.now(), peerWallMs, builtMs],
+    }),
     screen: createDisplay(systemClock, {
       screen: openTerminal('/dev/tty0'),
       serial: openTerminal('/dev/ttyS0'),

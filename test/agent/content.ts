@@ -1,0 +1,43 @@
+// A signed content tree with one small GPT image in it, as the agent's tests serve it.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { imageTargetPath } from '../../src/chunk/names.ts';
+import { openTrustWriter } from '../../src/io/trust-writer.ts';
+import { diskBytes, type TestImage, testImage, writeTree } from '../support/image.ts';
+
+export interface SignedTree {
+  readonly folder: string;
+  readonly tree: string;
+  readonly root: Uint8Array;
+  readonly image: TestImage;
+}
+
+/** Bytes of a disk with a real GPT: an ESP and a root partition, with noise, text and zeros in both. */
+export function gptImage(imageBytes: number, seed = 1): Uint8Array {
+  const path = join(mkdtempSync(join(tmpdir(), 'pb-gpt-')), 'image.raw');
+  writeFileSync(path, diskBytes(imageBytes, seed));
+  execFileSync('sgdisk', ['--zap-all', path], { stdio: 'ignore' });
+  execFileSync('sgdisk', [
+    ...['-a', '8', '-n', '1:2048:+2M', '-t', '1:ef00', '-c', '1:EFI'],
+    ...['-n', '2:0:0', '-t', '2:8300', '-c', '2:root', path],
+  ]);
+  return readFileSync(path);
+}
+
+export async function signedTree(plain: Uint8Array, name = 'small', version = '1'): Promise<SignedTree> {
+  const folder = mkdtempSync(join(tmpdir(), 'pb-agent-'));
+  const tree = join(folder, 'tree');
+  const image = await testImage(plain, { name, version, sliceBytes: 60_000 });
+  writeTree(image, tree);
+  const writer = await openTrustWriter({ tree, keysFolder: join(folder, 'keys'), wallMs: Date.now });
+  const { imageBytes, storedBytes } = image.manifest;
+  writer.addTarget({
+    path: imageTargetPath({ name, version }),
+    manifest: image.descriptor,
+    custom: { kind: 'image', name, version, imageBytes, storedBytes },
+  });
+  await writer.commit();
+  return { folder, tree, root: readFileSync(writer.rootFile), image };
+}

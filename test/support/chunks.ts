@@ -20,3 +20,8 @@ export function testChunk(seed: number, size = 1_000): TestChunk {
 export function testChunks(count: number, size = 1_000, firstSeed = 1): TestChunk[] {
   return Array.from({ length: count }, (_, i) => testChunk(firstSeed + i, size));
 }
+
+/** Chunks of the kill test: from a few bytes to a few hundred thousand, known by their seed alone. */
+export function killTestChunk(seed: number): TestChunk {
+  return testChunk(seed, 4 ** (seed % 10));
+}

@@ -24,6 +24,11 @@ export const ERROR_TABLE = {
     remedy:
       'Restore the file named in the message from a backup, or move it away: then check the assignments before you start again, for every machine counts as new.',
   },
+  'PB-PEER-DOWN': {
+    means: 'No peer answers at this address',
+    remedy:
+      'Start it with `peerboot up` (or `systemctl start peerboot`), or name another one with `--peer http://<address>:8067`.',
+  },
   'PB-PORT-DENIED': {
     means: 'The system does not let this user open a port below 1024',
     remedy: 'Run as root, or give the process CAP_NET_BIND_SERVICE (the systemd unit in packaging/ does).',
@@ -97,6 +102,33 @@ export const ERROR_TABLE = {
     means: "The target's iPXE got no script from the peer",
     remedy:
       'Check that `peerboot up` runs on the peer and that no firewall closes its HTTP port; the target asks again by itself.',
+  },
+  // Publishing
+  'PB-IMAGE-NAME': {
+    means: 'The name or version of an image has characters that paths, URLs or screens cannot carry',
+    remedy:
+      'Use 1 to 63 letters, digits, dots, dashes and underscores, beginning with a letter or digit; names are in lower case.',
+  },
+  'PB-IMAGE-UNREADABLE': {
+    means: 'The file is no disk image that can be published',
+    remedy: 'Give a raw or qcow2 disk image; `qemu-img convert -O raw` makes one of most others.',
+  },
+  'PB-TREE-BUSY': {
+    means: 'Another publication into the same tree is under way',
+    remedy: 'Wait until it has ended, then run the same command again.',
+  },
+  'PB-TREE-DAMAGED': {
+    means: 'The published tree lacks content that its catalogue names, or has it damaged',
+    remedy: 'Restore the tree from its copy at the origin, or publish into a new folder with the same keys.',
+  },
+  'PB-TREE-FAILED': {
+    means: 'The published tree could not be written',
+    remedy:
+      'Free space or mend the disk named in the message, then run the same command again: it goes on where it was.',
+  },
+  'PB-VERSION-EXISTS': {
+    means: 'This version of the image is published already, and a published version never changes',
+    remedy: 'Publish the image under a new --version.',
   },
   // Building boot assets and images
   'PB-BUILD-FAILED': {

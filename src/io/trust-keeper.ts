@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import { join } from 'node:path';
 import { cataloguePath } from '../api/routes.ts';
-import { fromText, toText } from '../base/bytes.ts';
+import { equalBytes, fromText, toText } from '../base/bytes.ts';
 import { isPeerbootError, PeerbootError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { FileSource } from '../chunk/ports.ts';
@@ -95,20 +95,21 @@ export async function openTrustKeeper(options: TrustKeeperOptions): Promise<Trus
   };
 }
 
-/** The root given now, which is then remembered, or the one remembered. Throws PB-TRUST-ROOT-MISSING for neither. */
+/** The root given now, or the one remembered in the state folder. Throws PB-TRUST-ROOT-MISSING for neither. */
+export function pinnedRoot(stateDir: string, given: string | null): Uint8Array {
+  const bytes = readIfThere(given ?? join(stateDir, ROOT_FILE));
+  if (bytes !== undefined) return bytes;
+  const what =
+    given === null ? `no --root is given and none is remembered in ${stateDir}` : `there is no file ${given}`;
+  throw new PeerbootError('PB-TRUST-ROOT-MISSING', what);
+}
+
+/** `pinnedRoot`, and remembers it. */
 export function pinRoot(stateDir: string, given: string | null): Uint8Array {
+  const bytes = pinnedRoot(stateDir, given);
   const path = join(stateDir, ROOT_FILE);
   const kept = readIfThere(path);
-  if (given === null) {
-    if (kept !== undefined) return kept;
-    throw new PeerbootError(
-      'PB-TRUST-ROOT-MISSING',
-      `no --root is given and none is remembered in ${stateDir}`,
-    );
-  }
-  const bytes = readIfThere(given);
-  if (bytes === undefined) throw new PeerbootError('PB-TRUST-ROOT-MISSING', `there is no file ${given}`);
-  if (kept === undefined || toText(kept) !== toText(bytes)) {
+  if (kept === undefined || !equalBytes(kept, bytes)) {
     ensureFolder(stateDir);
     writeDurably(path, bytes);
   }

@@ -15,9 +15,10 @@ export function describePacket(packet: DhcpPacket): readonly string[] {
     ['hops', packet.hops || ''],
     ['secs', packet.secs || ''],
     ['flags', (packet.flags & BROADCAST_FLAG) === 0 ? packet.flags || '' : 'broadcast'],
-    ...(['ciaddr', 'yiaddr', 'siaddr', 'giaddr'] as const).map(
-      (name): [string, string] => [name, packet[name] === ANY_ADDRESS ? '' : packet[name]],
-    ),
+    ...(['ciaddr', 'yiaddr', 'siaddr', 'giaddr'] as const).map((name): [string, string] => [
+      name,
+      packet[name] === ANY_ADDRESS ? '' : packet[name],
+    ]),
     ['sname', packet.sname.length === 0 ? '' : JSON.stringify(toText(packet.sname))],
     ['file', packet.file.length === 0 ? '' : JSON.stringify(toText(packet.file))],
   ];

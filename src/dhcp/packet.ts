@@ -93,8 +93,16 @@ export function decodePacket(bytes: Uint8Array): DhcpPacket | WireError {
     chaddr: bytes.slice(CHADDR.at, CHADDR.at + hlen),
     sname: (overload & 2) === 0 ? untilNul(bytes, SNAME) : new Uint8Array(0),
     file: (overload & 1) === 0 ? untilNul(bytes, FILE) : new Uint8Array(0),
-    options: new Map(Array.from(values, ([code, parts]) => [code, concatBytes(parts)])),
+    options: joined(values),
   };
+}
+
+function joined(values: ReadonlyMap<number, Uint8Array[]>): OptionMap {
+  const options = new Map<number, Uint8Array>();
+  for (const [code, [first, ...more]] of values) {
+    if (first !== undefined) options.set(code, more.length === 0 ? first : concatBytes([first, ...more]));
+  }
+  return options;
 }
 
 /** Appends every option in [at, end) to `values`, in the order of appearance; says what is wrong, if anything. */
@@ -136,30 +144,25 @@ export function encodePacket(packet: DhcpPacket): Uint8Array {
   assert(packet.chaddr.length <= CHADDR.length, 'chaddr has at most 16 bytes');
   assert(packet.sname.length <= SNAME.length, 'sname has at most 64 bytes');
   assert(packet.file.length <= FILE.length, 'file has at most 128 bytes');
-  const header = new Uint8Array(OPTIONS_AT);
-  const view = viewOf(header);
-  header.set([packet.op, packet.htype, packet.chaddr.length, packet.hops]);
+  const options = [...packet.options].sort(([a], [b]) => rank(a) - rank(b) || a - b);
+  const optionBytes = options.reduce((total, [, value]) => total + value.length + 2 * pieces(value), 0);
+  const bytes = new Uint8Array(Math.max(SMALLEST_BYTES, OPTIONS_AT + optionBytes + 1));
+  const view = viewOf(bytes);
+  bytes.set([packet.op, packet.htype, packet.chaddr.length, packet.hops]);
   view.setUint32(4, packet.xid);
   view.setUint16(8, packet.secs);
   view.setUint16(10, packet.flags);
-  header.set(ipv4Bytes(packet.ciaddr), 12);
-  header.set(ipv4Bytes(packet.yiaddr), 16);
-  header.set(ipv4Bytes(packet.siaddr), 20);
-  header.set(ipv4Bytes(packet.giaddr), 24);
-  header.set(packet.chaddr, CHADDR.at);
-  header.set(packet.sname, SNAME.at);
-  header.set(packet.file, FILE.at);
+  bytes.set(ipv4Bytes(packet.ciaddr), 12);
+  bytes.set(ipv4Bytes(packet.yiaddr), 16);
+  bytes.set(ipv4Bytes(packet.siaddr), 20);
+  bytes.set(ipv4Bytes(packet.giaddr), 24);
+  bytes.set(packet.chaddr, CHADDR.at);
+  bytes.set(packet.sname, SNAME.at);
+  bytes.set(packet.file, FILE.at);
   view.setUint32(COOKIE_AT, MAGIC_COOKIE);
-  const options = [...packet.options].sort(([a], [b]) => rank(a) - rank(b) || a - b);
-  const bytes = concatBytes([
-    header,
-    ...options.flatMap(([code, value]) => splitOption(code, value)),
-    Uint8Array.of(END),
-  ]);
-  if (bytes.length >= SMALLEST_BYTES) return bytes;
-  const padded = new Uint8Array(SMALLEST_BYTES);
-  padded.set(bytes);
-  return padded;
+  const end = options.reduce((at, [code, value]) => writeOption(bytes, at, code, value), OPTIONS_AT);
+  bytes[end] = END;
+  return bytes;
 }
 
 /**
@@ -174,14 +177,21 @@ function rank(code: number): number {
   return 2;
 }
 
-function splitOption(code: number, value: Uint8Array): Uint8Array[] {
+/** Instances that carry a value of this length; an empty one takes one. */
+function pieces(value: Uint8Array): number {
+  return Math.max(1, Math.ceil(value.length / 255));
+}
+
+/** Writes all instances of an option at `start`; returns where the next one begins. */
+function writeOption(bytes: Uint8Array, start: number, code: number, value: Uint8Array): number {
   assert(code > PAD && code < END && code !== OVERLOAD, `option ${code} is not for encoding`);
-  const parts: Uint8Array[] = [];
-  let at = 0;
-  do {
-    const part = value.subarray(at, at + 255);
-    parts.push(Uint8Array.of(code, part.length), part);
-    at += 255;
-  } while (at < value.length);
-  return parts;
+  let at = start;
+  for (let piece = 0; piece < pieces(value); piece++) {
+    const part = value.length <= 255 ? value : value.subarray(piece * 255, (piece + 1) * 255);
+    bytes[at] = code;
+    bytes[at + 1] = part.length;
+    bytes.set(part, at + 2);
+    at += 2 + part.length;
+  }
+  return at;
 }

@@ -32,7 +32,7 @@ const MISSES_THAT_COUNT = 8;
  * eight that break together are one failure.
  */
 export function afterFailure(standing: Standing, startedMs: MonotonicMs, now: MonotonicMs): Standing {
-  if (startedMs < standing.failedAtMs) return standing;
+  if (startedMs <= standing.failedAtMs) return standing;
   const failures = standing.failures + 1;
   const asideMs = Math.min(FIRST_ASIDE_MS * 2 ** (failures - 1), LONGEST_ASIDE_MS);
   return { failures, misses: 0, asideUntilMs: now + asideMs, failedAtMs: now };

@@ -1,0 +1,112 @@
+// The content service on a real store and a real origin: held first, one fetch for all who ask, kept, counted.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { silentLog } from '../../src/base/log.ts';
+import { type FileChunkStore, openChunkStore } from '../../src/io/chunk-files.ts';
+import { systemClock } from '../../src/io/clock.ts';
+import { digestOf } from '../../src/io/hash.ts';
+import { createHttpSource, type HttpSource } from '../../src/io/http-source.ts';
+import { type ContentService, createContentService } from '../../src/service/content.ts';
+import { chunkSourceContract } from '../contract/chunk-source.ts';
+import { testChunk } from '../support/chunks.ts';
+import { type Origin, startOrigin } from '../support/origin.ts';
+
+interface Parts {
+  readonly content: ContentService;
+  readonly store: FileChunkStore;
+  readonly origin: HttpSource;
+  readonly folder: string;
+  end(): Promise<void>;
+}
+
+async function build(base: string): Promise<Parts> {
+  const folder = mkdtempSync(join(tmpdir(), 'pb-content-'));
+  const store = await openChunkStore({ folder, quotaBytes: 1e9, clock: systemClock });
+  const origin = createHttpSource({ base, stallMs: 200 });
+  return {
+    content: createContentService({ store, source: origin, log: silentLog }),
+    store,
+    origin,
+    folder,
+    async end() {
+      await origin.close();
+      await store.close();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+chunkSourceContract('the content service', async (origin) => {
+  const { content, end } = await build(origin.base);
+  return { source: content, end };
+});
+
+describe('the content service', () => {
+  const chunk = testChunk(1, 300_000);
+  const { descriptor } = chunk;
+  let cdn: Origin;
+  let parts: Parts;
+  beforeEach(async () => {
+    cdn = await startOrigin([chunk]);
+    parts = await build(cdn.base);
+  });
+  afterEach(async () => {
+    await parts.end();
+    await cdn.close();
+  });
+
+  it('fetches once, keeps, and serves from the disk from then on', async () => {
+    const { content, store, origin } = parts;
+    for (let time = 0; time < 3; time++)
+      expect(digestOf(await content.get(descriptor))).toBe(descriptor.digest);
+    expect(cdn.requests).toHaveLength(1);
+    expect(store.has(descriptor.digest)).toBe(true);
+    expect(content.stats()).toMatchObject({
+      misses: 1,
+      missBytes: descriptor.size,
+      hits: 2,
+      hitBytes: 2 * descriptor.size,
+    });
+    expect(origin.stats()).toMatchObject({ bytesReceived: descriptor.size });
+  });
+
+  it('makes one fetch of many requests for one digest', async () => {
+    const all = await Promise.all(Array.from({ length: 20 }, () => parts.content.get(descriptor)));
+    expect(new Set(all.map(digestOf))).toEqual(new Set([descriptor.digest]));
+    expect(cdn.requests).toHaveLength(1);
+    expect(parts.content.stats()).toMatchObject({ misses: 1, joined: 19 });
+  });
+
+  it('lets one who gives up leave without ending the fetch for the others', async () => {
+    const controller = new AbortController();
+    const leaving = parts.content.fetch(descriptor, { signal: controller.signal });
+    const staying = parts.content.fetch(descriptor);
+    controller.abort(new Error('gone'));
+    await expect(leaving).rejects.toThrow('gone');
+    expect(digestOf(await staying)).toBe(descriptor.digest);
+    expect(cdn.requests).toHaveLength(1);
+  });
+
+  it('fetches again what has gone bad on the disk', async () => {
+    const { content, folder, store } = parts;
+    await content.get(descriptor);
+    const hex = descriptor.digest.slice(7);
+    const path = join(folder, 'chunks', hex.slice(0, 2), hex);
+    const bytes = readFileSync(path);
+    bytes[7] = (bytes[7] as number) ^ 1;
+    writeFileSync(path, bytes);
+    expect(digestOf(await content.get(descriptor))).toBe(descriptor.digest);
+    expect(cdn.requests).toHaveLength(2);
+    expect(store.stats().lost).toBe(1);
+    expect(digestOf(readFileSync(path))).toBe(descriptor.digest);
+  });
+
+  it('does not remember a failure: the next request tries again', async () => {
+    cdn.fault = (_path, count) => (count === 1 ? { kind: 'status', status: 500 } : undefined);
+    await expect(parts.content.get(descriptor)).rejects.toMatchObject({ code: 'PB-SOURCE-FAILED' });
+    expect(parts.content.stats()).toMatchObject({ failures: 1 });
+    expect(digestOf(await parts.content.get(descriptor))).toBe(descriptor.digest);
+  });
+});

@@ -35,10 +35,8 @@ export const tftpSockets: TftpSockets = {
     socket.on('error', handlers.onUnreachable);
     let closed = false;
     return {
-      send(head, body) {
-        if (closed) return;
-        if (body === undefined) socket.send(head);
-        else socket.send([head, body]);
+      send(packet) {
+        if (!closed) socket.send(packet);
       },
       close() {
         if (closed) return;

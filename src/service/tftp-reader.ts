@@ -16,7 +16,7 @@ export class BlockReader {
   readonly #segmentBytes: number;
   #current: Segment | undefined;
   #next: Segment | undefined;
-  #reading: number | undefined;
+  #readingAhead = false;
 
   constructor(file: NamedFile, blksize: number) {
     this.#file = file;
@@ -43,16 +43,19 @@ export class BlockReader {
     this.#current = await this.#read((number - 1) * this.#blksize);
   }
 
-  /** Reads the segment after the current one, when there is one and it is not here yet. */
-  async readAhead(): Promise<void> {
-    if (this.#current === undefined || this.#next !== undefined) return;
+  /** Starts to read the segment after the current one; undefined when it is here, on its way or beyond the file. */
+  readAhead(): Promise<void> | undefined {
+    if (this.#current === undefined || this.#next !== undefined || this.#readingAhead) return undefined;
     const offset = this.#current.offset + this.#segmentBytes;
-    if (offset > this.#file.sizeBytes || this.#reading === offset) return;
-    this.#reading = offset;
+    return offset > this.#file.sizeBytes ? undefined : this.#loadNext(offset);
+  }
+
+  async #loadNext(offset: number): Promise<void> {
+    this.#readingAhead = true;
     try {
       this.#next = await this.#read(offset);
     } finally {
-      this.#reading = undefined;
+      this.#readingAhead = false;
     }
   }
 

@@ -4,7 +4,7 @@ import { WireError } from '../base/errors.ts';
 import type { NamedFile } from '../base/named-files.ts';
 import type { Clock, Timers } from '../base/time.ts';
 import type { Agreement } from '../tftp/negotiate.ts';
-import { dataHead, decodeTftp, encodeTftp } from '../tftp/packet.ts';
+import { DATA_HEAD_BYTES, decodeTftp, encodeTftp, writeData } from '../tftp/packet.ts';
 import type { TransferSocket } from '../tftp/ports.ts';
 import { Transfer, type TransferEvent, type TransferOutcome } from '../tftp/transfer.ts';
 import { BlockReader } from './tftp-reader.ts';
@@ -42,6 +42,7 @@ export function runTransfer(options: {
   const reader = new BlockReader(options.file, agreement.blksize);
   /** Blocks that the machine wants out; a newer wish replaces it. */
   let due = { next: 1, last: 0, again: false };
+  const packets: Uint8Array[] = [];
   let loading = false;
   let ended = false;
   let cancelWake: (() => void) | undefined;
@@ -88,12 +89,19 @@ export function runTransfer(options: {
         prepare(due.next);
         return;
       }
-      socket.send(dataHead(due.next), data);
+      socket.send(writeData(packetFor(due.next), due.next, data));
       counts.blocksSent++;
       counts.bytesSent += data.length;
       if (due.again) counts.blocksRepeated++;
     }
-    reader.readAhead().catch(unreadable);
+    reader.readAhead()?.catch(unreadable);
+  }
+
+  /** A block's packet is free again when a whole window later its slot comes round: by then it is acknowledged. */
+  function packetFor(block: number): Uint8Array {
+    const slot = block % agreement.windowsize;
+    packets[slot] ??= new Uint8Array(DATA_HEAD_BYTES + agreement.blksize);
+    return packets[slot];
   }
 
   function prepare(block: number): void {

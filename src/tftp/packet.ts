@@ -1,5 +1,4 @@
 // TFTP packets: any bytes decode to a packet or a WireError, and every packet encodes (RFC 1350 §5, 2347).
-import { viewOf } from '../base/bytes.ts';
 import { WireError } from '../base/errors.ts';
 
 /** Option names and values as they stand in the packet, in its order (RFC 2347). */
@@ -35,8 +34,7 @@ const OPCODE = { read: 1, write: 2, data: 3, ack: 4, error: 5, oack: 6 } as cons
 /** Never throws. Strings may lack their last NUL: some ROMs cut it off. */
 export function decodeTftp(bytes: Uint8Array): TftpPacket | WireError {
   if (bytes.length < 4) return new WireError(`TFTP packet of ${bytes.length} bytes`, 0);
-  const view = viewOf(bytes);
-  const opcode = view.getUint16(0);
+  const opcode = word(bytes, 0);
   switch (opcode) {
     case OPCODE.read:
     case OPCODE.write: {
@@ -45,11 +43,11 @@ export function decodeTftp(bytes: Uint8Array): TftpPacket | WireError {
       return { kind: opcode === OPCODE.read ? 'read' : 'write', file, mode, options: pairs(rest) };
     }
     case OPCODE.data:
-      return { kind: 'data', block: view.getUint16(2), data: bytes.subarray(4) };
+      return { kind: 'data', block: word(bytes, 2), data: bytes.subarray(4) };
     case OPCODE.ack:
-      return { kind: 'ack', block: view.getUint16(2) };
+      return { kind: 'ack', block: word(bytes, 2) };
     case OPCODE.error:
-      return { kind: 'error', code: view.getUint16(2), message: decodeStrings(bytes, 4)[0] ?? '' };
+      return { kind: 'error', code: word(bytes, 2), message: decodeStrings(bytes, 4)[0] ?? '' };
     case OPCODE.oack:
       return { kind: 'oack', options: pairs(decodeStrings(bytes, 2)) };
     default:
@@ -68,28 +66,37 @@ export function encodeTftp(packet: TftpPacket): Uint8Array {
       return withStrings(OPCODE.error, [packet.message], packet.code);
     case 'ack':
       return head(OPCODE.ack, packet.block);
-    case 'data': {
-      const bytes = new Uint8Array(4 + packet.data.length);
-      bytes.set(dataHead(packet.block));
-      bytes.set(packet.data, 4);
-      return bytes;
-    }
+    case 'data':
+      return writeData(new Uint8Array(DATA_HEAD_BYTES + packet.data.length), packet.block, packet.data);
   }
 }
 
-/** The four bytes before a block's data, so that the data itself need not be copied. */
-export function dataHead(block: number): Uint8Array {
-  return head(OPCODE.data, block);
+export const DATA_HEAD_BYTES = 4;
+
+/** Writes a DATA packet into `packet`, which has room for it, so that a window's packets can be used again. */
+export function writeData(packet: Uint8Array, block: number, data: Uint8Array): Uint8Array {
+  packet[0] = 0;
+  packet[1] = OPCODE.data;
+  packet[2] = (block >> 8) & 0xff;
+  packet[3] = block & 0xff;
+  packet.set(data, DATA_HEAD_BYTES);
+  const length = DATA_HEAD_BYTES + data.length;
+  return length === packet.length ? packet : packet.subarray(0, length);
 }
 
-function head(opcode: number, word: number): Uint8Array {
-  return Uint8Array.of(0, opcode, (word >> 8) & 0xff, word & 0xff);
+/** Sixteen bits in network order; a DataView would cost more than the rest of decoding an ACK. */
+function word(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
 }
 
-function withStrings(opcode: number, strings: readonly string[], word?: number): Uint8Array {
-  const start = word === undefined ? 2 : 4;
+function head(opcode: number, value: number): Uint8Array {
+  return Uint8Array.of(0, opcode, (value >> 8) & 0xff, value & 0xff);
+}
+
+function withStrings(opcode: number, strings: readonly string[], code?: number): Uint8Array {
+  const start = code === undefined ? 2 : 4;
   const bytes = new Uint8Array(strings.reduce((size, text) => size + text.length + 1, start));
-  bytes.set(head(opcode, word ?? 0).subarray(0, start));
+  bytes.set(head(opcode, code ?? 0).subarray(0, start));
   let at = start;
   for (const text of strings) {
     for (let i = 0; i < text.length; i++) bytes[at++] = text.charCodeAt(i);

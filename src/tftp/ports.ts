@@ -27,7 +27,7 @@ export interface TftpListener {
 }
 
 export interface TransferSocket {
-  /** One datagram of both parts, which must not change afterwards. What the system refuses counts as lost. */
-  send(head: Uint8Array, body?: Uint8Array): void;
+  /** One datagram; its bytes may be overwritten once the client has acknowledged it. What the system refuses counts as lost. */
+  send(packet: Uint8Array): void;
   close(): void;
 }

@@ -15,6 +15,23 @@ export const ERROR_TABLE = {
     remedy:
       'Correct the key named in the message; `peerboot config show --origin` tells where each value came from.',
   },
+  'PB-CLOCK-DOUBTFUL': {
+    means: 'The clock of this machine may be wrong, and catalogues expire by it',
+    remedy: 'Set the clock, best by a time service (`timedatectl set-ntp true`).',
+  },
+  'PB-DEMO-MISSING': {
+    means: 'The demo is part of a checkout only',
+    remedy: 'Clone the repository and run `npm ci && npm run demo` there.',
+  },
+  'PB-DHCP-COMPETES': {
+    means: 'The DHCP server of this network itself tells machines what to boot',
+    remedy:
+      'Remove options 60, 66 and 67 and the boot file from that DHCP server: UEFI prefers them to ours.',
+  },
+  'PB-DHCP-SILENT': {
+    means: 'No DHCP server was heard, so machines would get no address',
+    remedy: 'Check the cable and that the DHCP server of this network runs.',
+  },
   'PB-INTERFACE-UNKNOWN': {
     means: 'A network interface to answer on is not there, or has no IPv4 address',
     remedy: 'Name one of the interfaces in the message (`--interface`), or give it an address first.',
@@ -206,6 +223,10 @@ export const ERROR_TABLE = {
   'PB-ASSETS-MISSING': {
     means: 'There are no boot assets: the NBPs, the kernel and the agent that machines load by network',
     remedy: 'Build them with `npm run boot-assets`, or name the folder that holds them with `--assets`.',
+  },
+  'PB-ASSETS-UNTRUSTING': {
+    means: 'The agent in the boot assets does not trust the publisher that the peer trusts',
+    remedy: 'Build the boot assets with the same root: `npm run boot-assets -- --root <root.json>`.',
   },
   'PB-ASSET-CHANGED': {
     means: 'A boot asset is not the file it was when it was built or loaded',

@@ -2,11 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { parseSize } from '../io/config-words.ts';
+import { publishCommand } from './publish.ts';
 import { colours } from './terminal.ts';
 
 const several = (value: string, previous: string[] = []) => [...previous, value];
 
-/** Options of every command that reads the configuration. */
+/** What is no size stays text, so that the configuration's check names the key. */
+const sizeOrText = (text: string): number | string => parseSize(text) ?? text;
+
 function withConfig(command: Command): Command {
   return command.option('--config <file>', 'configuration file (default /etc/peerboot/config.json)');
 }
@@ -41,13 +44,20 @@ function withOrigins(command: Command): Command {
   return command.option('--origin <url>', 'fetch images from here (repeatable, tried in order)', several);
 }
 
-/** What is no size stays text, so that the configuration's check names the key. */
-const sizeOrText = (text: string): number | string => parseSize(text) ?? text;
+/** Flags of the commands that talk to a running peer. */
+function withPeer(command: Command): Command {
+  return withConfig(command)
+    .option('--peer <url>', 'the peer to talk to (default: the one on this machine)')
+    .option('--http-port <port>', 'its port, when it is on this machine', Number)
+    .option('--json', 'JSON for programs');
+}
 
 export function buildProgram(setStatus: (status: number) => void): Command {
   const program = new Command('peerboot')
     .description('Images bare machines over the network from ordinary endpoints.')
     .version(version())
+    // `publish` has a --version of its own.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(colours.red(text)) })
     .showHelpAfterError('Try `peerboot help`.');
@@ -55,11 +65,55 @@ export function buildProgram(setStatus: (status: number) => void): Command {
   withOrigins(withPeerFlags(program.command('up')))
     .description('answer PXE clients and serve images on this endpoint')
     .action(async (options) => setStatus(await (await import('./up.ts')).up(options, version())));
+  withOrigins(withPeerFlags(program.command('doctor')))
+    .description('can this endpoint answer PXE now?')
+    .action(async (options) => setStatus(await (await import('./doctor.ts')).doctor(options)));
+
+  withPeer(program.command('machines'))
+    .description('every machine and how far it is, live on a terminal')
+    .option('--watch', 'go on showing changes (the default on a terminal)')
+    .option('--no-watch', 'show once')
+    .action(async (options) => (await import('./machines.ts')).machines(options));
+  withPeer(program.command('assign'))
+    .description('give a machine an image, or its own disk')
+    .argument('<machine>', "a MAC, UUID or serial, or '*' for every machine without an assignment of its own")
+    .argument('<image>', "name, name@version, or 'local' for the machine's own disk")
+    .option('--allow-non-blank', 'the disk may be overwritten although it is not blank')
+    .option('--disk <name>', 'kernel name, model or serial of the disk, when there are several')
+    .action(async (machine, image, options) => (await import('./assign.ts')).assign(machine, image, options));
+  withPeer(program.command('unassign'))
+    .description('take back what was assigned')
+    .argument('<machine>', 'as it was given to assign')
+    .action(async (machine, options) => (await import('./assign.ts')).unassign(machine, options));
+  withOrigins(withPeer(program.command('images')))
+    .description('the catalogue of the running peer, or with --origin of an origin')
+    .option('--root <file>', "the publisher's root.json")
+    .option('--state <dir>', 'folder where the root is remembered')
+    .action(async (options) => (await import('./images.ts')).images(options));
+
+  program.addCommand(publishCommand().copyInheritedSettings(program));
+  program
+    .command('catalogue')
+    .description('the signed catalogue of a published tree')
+    .command('refresh')
+    .description('sign it anew before it expires (30 days); a timer should do it every week')
+    .requiredOption('--to <dir>', 'the published tree')
+    .requiredOption('--keys <dir>', 'the folder of keys')
+    .option('--grace-days <days>', 'how long stores may use a held catalogue after its expiry', Number)
+    .option('--json', 'JSON for programs')
+    .action(async (options) => (await import('./catalogue.ts')).refreshCatalogue(options));
 
   const config = program.command('config').description('what this endpoint is told to do');
   withPeerFlags(config.command('show').description('print every value of the configuration'))
     .option('--origin', 'and where each value came from')
     .action(async ({ origin, ...options }) => (await import('./config-show.ts')).configShow(options, origin));
+  program
+    .command('demo')
+    .description('image a virtual machine in a small store network (from a checkout, as root)')
+    .argument('[words...]', 'flags of the demo')
+    .allowUnknownOption()
+    .helpOption(false)
+    .action(async (words) => setStatus(await (await import('./demo.ts')).demo(words)));
   return program;
 }
 

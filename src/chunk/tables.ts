@@ -1,5 +1,5 @@
 // The two tables of an image, binary and fixed-width: its slices in image order, and its chunks.
-import { fromHex, viewOf } from '../base/bytes.ts';
+import { equalBytes, fromHex, viewOf } from '../base/bytes.ts';
 import { type Descriptor, type Digest, digestHex, digestOfRaw } from '../base/digest.ts';
 import { assert, WireError } from '../base/errors.ts';
 import type { Manifest } from './manifest.ts';
@@ -106,6 +106,16 @@ export class SliceTable {
   }
   *[Symbol.iterator](): IterableIterator<SliceRow> {
     for (let row = 0; row < this.rows; row++) yield this.row(row);
+  }
+
+  /** Do both tables cut the same image in the same way, wherever its slices are stored? */
+  isSameImage(other: SliceTable): boolean {
+    if (this.rows !== other.rows) return false;
+    for (let row = 0; row < this.rows; row++) {
+      if (this.length(row) !== other.length(row) || this.isZero(row) !== other.isZero(row)) return false;
+      if (!equalBytes(this.rawDigest(row), other.rawDigest(row))) return false;
+    }
+    return true;
   }
 
   /**
@@ -235,6 +245,10 @@ export class ChunkTable {
   }
   row(row: number): ChunkRow {
     return { digest: this.digest(row), size: this.size(row), plainBytes: this.plainBytes(row) };
+  }
+  every(check: (row: ChunkRow) => boolean): boolean {
+    for (let row = 0; row < this.rows; row++) if (!check(this.row(row))) return false;
+    return true;
   }
   *[Symbol.iterator](): IterableIterator<ChunkRow> {
     for (let row = 0; row < this.rows; row++) yield this.row(row);

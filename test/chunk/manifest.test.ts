@@ -1,7 +1,7 @@
 // The manifest and its tables: round trips, and any bytes at all give a value or a WireError.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fromText } from '../../src/base/bytes.ts';
+import { equalBytes, fromText } from '../../src/base/bytes.ts';
 import { WireError } from '../../src/base/errors.ts';
 import { randomInt, seededRandom } from '../../src/base/random.ts';
 import {
@@ -89,7 +89,7 @@ describe('manifest', () => {
       const bytes = image.manifestBytes.slice();
       bytes[randomInt(random, bytes.length)] = randomInt(random, 256);
       const parsed = parseManifest(bytes);
-      if (!(parsed instanceof WireError)) expect(encodeManifest(parsed)).toEqual(bytes);
+      if (!(parsed instanceof WireError)) expect(equalBytes(encodeManifest(parsed), bytes)).toBe(true);
     }
   });
 });
@@ -169,10 +169,10 @@ describe('both tables', () => {
       }
       seen.good++;
       expect(slices.imageBytes).toBe(image.manifest.imageBytes);
-      for (const row of slices) {
-        if (row.kind === 'data') {
-          expect(row.chunkOffset + row.length <= chunks.plainBytes(row.chunk)).toBe(true);
-        }
+      for (let row = 0; row < slices.rows; row++) {
+        if (slices.isZero(row)) continue;
+        const end = slices.chunkOffset(row) + slices.length(row);
+        if (end > chunks.plainBytes(slices.chunk(row))) throw new Error(`row ${row} ends at ${end}`);
       }
     }
     // A changed digest cannot be seen here: the slice's own digest tells at unpacking.

@@ -1,0 +1,103 @@
+// Publishes a disk image: opens the tree, the keys and the worker threads, hands them to the service, and tells the result.
+import { mkdirSync } from 'node:fs';
+import { openContentTree } from '../io/content-tree.ts';
+import { digestOf } from '../io/hash.ts';
+import { createPackPool } from '../io/pack-pool.ts';
+import { openTrustWriter } from '../io/trust-writer.ts';
+import { unzstd } from '../io/zstd.ts';
+import { type PublishSummary, publish } from '../service/publish.ts';
+import { createProgressView } from './publish-progress.ts';
+import { colours, formatBytes, formatTable, printJson } from './terminal.ts';
+
+export interface PublishFlags {
+  readonly name: string;
+  readonly version: string;
+  readonly to: string;
+  readonly keys: string;
+  /** Percent. */
+  readonly maxWaste: number;
+  readonly json?: boolean;
+}
+
+export async function publishImage(image: string, flags: PublishFlags): Promise<PublishSummary> {
+  const { name, version } = flags;
+  const json = flags.json === true;
+  const started = performance.now();
+  const pool = createPackPool();
+  try {
+    const cut = pool.openImage(image);
+    mkdirSync(flags.to, { recursive: true });
+    const tree = openContentTree(flags.to);
+    try {
+      const catalogue = await openTrustWriter({ tree: flags.to, keysFolder: flags.keys, wallMs: Date.now });
+      const view = createProgressView({
+        kind: json ? 'json' : process.stderr.isTTY ? 'bar' : 'none',
+        nowMs: () => performance.now(),
+        write: (text) => process.stderr.write(text),
+      });
+      const ports = {
+        image: cut,
+        packer: pool.packer,
+        tree,
+        catalogue,
+        digestOf,
+        unzstd,
+        onProgress: view.show,
+      };
+      const summary = await publish({ name, version, maxWaste: flags.maxWaste / 100 }, ports).finally(
+        view.end,
+      );
+      const seconds = (performance.now() - started) / 1000;
+      const trust = {
+        root: catalogue.rootFile,
+        fingerprint: catalogue.rootFingerprint,
+        newKeys: catalogue.keysAreFresh,
+      };
+      if (json) printJson({ event: 'published', ok: true, name, version, seconds, ...summary, ...trust });
+      else tell(flags, summary, seconds, trust);
+      return summary;
+    } finally {
+      tree.close();
+    }
+  } finally {
+    await pool.close();
+  }
+}
+
+function tell(
+  { name, version, to, keys }: PublishFlags,
+  summary: PublishSummary,
+  seconds: number,
+  trust: { readonly root: string; readonly fingerprint: string; readonly newKeys: boolean },
+): void {
+  const dataBytes = summary.imageBytes - summary.zeroBytes;
+  const ratio = summary.storedBytes === 0 ? '' : `${(dataBytes / summary.storedBytes).toFixed(2)} : 1`;
+  const rows: [string, number, string][] = [
+    ['image', summary.imageBytes, `${(summary.imageBytes / seconds / 1e6).toFixed(0)} MB/s`],
+    ['zeros', summary.zeroBytes, 'neither kept nor sent'],
+    ['stored', summary.storedBytes, `${ratio} packed, ${summary.newChunks + summary.sharedChunks} chunks`],
+    ['  new', summary.newBytes, resumed(summary)],
+    ['  shared', summary.sharedBytes, 'with what the tree had already'],
+    ['  wasted', summary.wastedBytes, waste(summary)],
+  ];
+  const verb = summary.changed ? 'published' : 'is published already, with this very content:';
+  console.log(
+    `${colours.green('✔')} ${colours.bold(`${name}@${version}`)} ${verb} in ${to} (${seconds.toFixed(1)} s)`,
+  );
+  console.log(
+    formatTable(rows.map(([what, bytes, note]) => [`  ${what}`, formatBytes(bytes), colours.dim(note)])),
+  );
+  if (!trust.newKeys) return;
+  console.log(`  New signing keys are in ${keys}: keep a copy in a safe place.`);
+  console.log(`  Peers must be given ${trust.root} (--root), whose digest is\n  ${trust.fingerprint}`);
+}
+
+function resumed({ resumedBytes }: PublishSummary): string {
+  return resumedBytes === 0 ? '' : `${formatBytes(resumedBytes)} of it packed by an interrupted run`;
+}
+
+function waste({ repackedBytes }: PublishSummary): string {
+  const repacked =
+    repackedBytes === 0 ? '' : `; ${formatBytes(repackedBytes)} of slices were packed anew to bound it`;
+  return `of the shared bytes, of no use to a new site${repacked}`;
+}

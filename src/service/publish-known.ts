@@ -1,0 +1,66 @@
+// What the tree has already: which images are worth looking at, and their tables.
+import { type CatalogueImage, compareVersions } from '../api/catalogue.ts';
+import type { Descriptor } from '../base/digest.ts';
+import { PeerbootError, WireError } from '../base/errors.ts';
+import {
+  type ChunkTable,
+  checkTables,
+  parseChunkTable,
+  parseManifest,
+  parseSliceTable,
+  type SliceTable,
+} from '../chunk/manifest.ts';
+import type { ImageName } from '../chunk/names.ts';
+import type { PublishPorts } from './publish-ports.ts';
+
+/** Versions of other images are looked at too, but only their newest: a till and a kiosk share most of Debian. */
+const VERSIONS_OF_SAME_NAME = 4;
+
+/**
+ * The images whose slices may be shared, the most useful first: this very version (published again), the newest
+ * versions of the same image, then the newest one of every other image.
+ */
+export function choosePredecessors(
+  { name, version }: ImageName,
+  images: readonly CatalogueImage[],
+): readonly CatalogueImage[] {
+  const newestFirst = images.toSorted((a, b) => compareVersions(b.version, a.version));
+  const same = newestFirst.filter((image) => image.name === name);
+  const self = same.filter((image) => image.version === version);
+  const earlier = same.filter((image) => image.version !== version).slice(0, VERSIONS_OF_SAME_NAME);
+  const others = newestFirst
+    .filter((image, i) => image.name !== name && newestFirst.findIndex((n) => n.name === image.name) === i)
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  return [...self, ...earlier, ...others];
+}
+
+export interface Tables {
+  readonly slices: SliceTable;
+  readonly chunks: ChunkTable;
+}
+
+/** The tables of an image in the tree; rejects with PB-TREE-DAMAGED when they are not whole. */
+export async function readTables(image: CatalogueImage, ports: PublishPorts): Promise<Tables> {
+  const broken = (what: string, cause?: unknown) =>
+    new PeerbootError('PB-TREE-DAMAGED', `${image.name}@${image.version}: ${what}`, { cause });
+  const value = <T>(result: T | WireError): T => {
+    if (result instanceof WireError) throw broken(result.message, result);
+    return result;
+  };
+  const load = async (descriptor: Descriptor): Promise<Uint8Array> => {
+    const bytes = await ports.tree.get(descriptor);
+    if (bytes === undefined) throw broken(`${descriptor.digest} is missing from the tree`);
+    return bytes;
+  };
+  const manifest = value(parseManifest(await load(image.manifest)));
+  const { sliceTable, chunkTable } = manifest;
+  const slices = value(
+    parseSliceTable(await ports.unzstd(await load(sliceTable), sliceTable.plainBytes), manifest),
+  );
+  const chunks = value(
+    parseChunkTable(await ports.unzstd(await load(chunkTable), chunkTable.plainBytes), manifest),
+  );
+  const crossed = checkTables(slices, chunks);
+  if (crossed !== undefined) throw broken(crossed.message, crossed);
+  return { slices, chunks };
+}

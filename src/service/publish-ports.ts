@@ -1,0 +1,32 @@
+// What publishing needs from the world: the image, packing on all cores, the tree, the catalogue.
+import type { CatalogueImage } from '../api/catalogue.ts';
+import type { Descriptor, Digest } from '../base/digest.ts';
+import type { ChunkPacker, ContentTree, CutImage } from '../chunk/publish-ports.ts';
+
+/** Port: the signed catalogue of the tree. Nothing is visible before `commit` resolves. */
+export interface CatalogueWriter {
+  images(): readonly CatalogueImage[];
+  addTarget(target: {
+    readonly path: string;
+    readonly manifest: Descriptor;
+    readonly custom: Readonly<Record<string, string | number>>;
+  }): void;
+  commit(): Promise<unknown>;
+}
+
+export interface PublishPorts {
+  readonly image: CutImage;
+  readonly packer: ChunkPacker;
+  readonly tree: ContentTree;
+  readonly catalogue: CatalogueWriter;
+  digestOf(bytes: Uint8Array): Digest;
+  unzstd(bytes: Uint8Array, plainBytes: number): Promise<Uint8Array>;
+  onProgress?(progress: PublishProgress): void;
+}
+
+export interface PublishProgress {
+  readonly phase: 'reading' | 'repacking' | 'signing';
+  /** Plain bytes done in this phase, and of how many. */
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}

@@ -1,0 +1,139 @@
+// Publishing an image: cut → digest → plan → pack → keep → sign; the catalogue names it only when all of it is durable.
+import type { Descriptor } from '../base/digest.ts';
+import { PeerbootError } from '../base/errors.ts';
+import { PackPlan, type PlanSummary } from '../chunk/chunk.ts';
+import {
+  encodeManifest,
+  MANIFEST_FORMAT,
+  type Manifest,
+  SliceTable,
+  type TableDescriptor,
+} from '../chunk/manifest.ts';
+import { type ImageName, imageTargetPath, isImageName, isImageVersion } from '../chunk/names.ts';
+import { choosePredecessors, readTables, type Tables } from './publish-known.ts';
+import { packImage } from './publish-pack.ts';
+import type { PublishPorts } from './publish-ports.ts';
+
+export interface PublishRequest extends ImageName {
+  /** How much of the stored bytes may be of no use to a site that has no earlier version; 0.25: a quarter. */
+  readonly maxWaste: number;
+}
+
+export interface PublishSummary extends PlanSummary {
+  /** False when the catalogue named exactly this image already. */
+  readonly changed: boolean;
+  /** Of `newBytes`, what an interrupted run had packed already. */
+  readonly resumedBytes: number;
+  /** Slices whose old chunk was given up, in plain bytes. */
+  readonly repackedBytes: number;
+  /** Stored bytes of both tables and the manifest. */
+  readonly tableBytes: number;
+  readonly manifest: Descriptor;
+}
+
+/**
+ * Publishes the image as `name@version`. The same image again changes nothing; another image under a version that
+ * exists rejects with PB-VERSION-EXISTS. A run that is cut off leaves the catalogue as it was, and the next one
+ * packs only what is missing.
+ */
+export async function publish(request: PublishRequest, ports: PublishPorts): Promise<PublishSummary> {
+  requireImageName(request);
+  const plan = new PackPlan();
+  const published = ports.catalogue.images();
+  const existing = published.find(isVersion(request));
+  let existingTables: Tables | undefined;
+  for (const image of choosePredecessors(request, published)) {
+    const tables = await readTables(image, ports);
+    plan.know(tables.slices, tables.chunks, (row) => ports.tree.has(row));
+    if (image === existing) existingTables = tables;
+  }
+  const isWhole = existingTables?.chunks.every((row) => ports.tree.has(row)) ?? false;
+  const otherImage = () =>
+    new PeerbootError(
+      'PB-VERSION-EXISTS',
+      `${request.name}@${request.version} is published already, with another content`,
+    );
+
+  const packed = await packImage(plan, ports, {
+    // Every slice of the published image is stored, so one that is not belongs to another image.
+    onNewSlice: () => {
+      if (isWhole) throw otherImage();
+    },
+    maxWaste: isWhole ? Number.POSITIVE_INFINITY : request.maxWaste,
+  });
+  const tables = plan.tables();
+  if (existingTables !== undefined && !existingTables.slices.isSameImage(new SliceTable(tables.slices))) {
+    throw otherImage();
+  }
+  ports.onProgress?.({ phase: 'signing', doneBytes: 0, totalBytes: 1 });
+  const kept = await keepTables(request, plan, ports);
+  addToCatalogue(request, kept, ports);
+  await ports.catalogue.commit();
+  ports.tree.forget();
+  return {
+    ...plan.summary(),
+    ...packed,
+    tableBytes: kept.tableBytes,
+    manifest: kept.descriptor,
+    changed: existing?.manifest.digest !== kept.descriptor.digest,
+  };
+}
+
+function isVersion({ name, version }: ImageName): (image: ImageName) => boolean {
+  return (image) => image.name === name && image.version === version;
+}
+
+function requireImageName({ name, version }: ImageName): void {
+  if (!isImageName(name) || !isImageVersion(version)) {
+    throw new PeerbootError(
+      'PB-IMAGE-NAME',
+      `${JSON.stringify(name)} at ${JSON.stringify(version)} cannot be published`,
+    );
+  }
+}
+interface Kept {
+  readonly manifest: Manifest;
+  readonly descriptor: Descriptor;
+  readonly tableBytes: number;
+}
+
+/** Makes the tables and the manifest, and keeps them like chunks. */
+async function keepTables(
+  { name, version }: ImageName,
+  plan: PackPlan,
+  { packer, tree, digestOf }: PublishPorts,
+): Promise<Kept> {
+  const keep = async (plain: Uint8Array, rows: number): Promise<TableDescriptor> => {
+    const plainBytes = plain.length;
+    const { digest, bytes } = await packer.pack(plain);
+    await tree.put({ digest, size: bytes.length }, bytes);
+    return { digest, size: bytes.length, rows, plainBytes };
+  };
+  const tables = plan.tables();
+  const { imageBytes, storedBytes } = plan.summary();
+  const manifest: Manifest = {
+    format: MANIFEST_FORMAT,
+    kind: 'image',
+    name,
+    version,
+    imageBytes,
+    storedBytes,
+    sliceTable: await keep(tables.slices, tables.sliceRows),
+    chunkTable: await keep(tables.chunks, tables.chunkRows),
+  };
+  const bytes = encodeManifest(manifest);
+  const descriptor = { digest: digestOf(bytes), size: bytes.length };
+  await tree.put(descriptor, bytes);
+  const tableBytes = manifest.sliceTable.size + manifest.chunkTable.size + bytes.length;
+  return { manifest, descriptor, tableBytes };
+}
+
+function addToCatalogue(image: ImageName, kept: Kept, { catalogue }: PublishPorts): void {
+  const { name, version } = image;
+  const { imageBytes, storedBytes } = kept.manifest;
+  catalogue.addTarget({
+    path: imageTargetPath(image),
+    manifest: kept.descriptor,
+    custom: { kind: 'image', name, version, imageBytes, storedBytes },
+  });
+}

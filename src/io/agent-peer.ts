@@ -1,4 +1,5 @@
 // The agent's way to its peer: check-in and progress as JSON over HTTP, answers checked against the schemas.
+import { request } from 'undici';
 import type { z } from 'zod';
 import { type CheckIn, CheckInAnswer, ProgressAnswer, type ProgressReport } from '../api/agent.ts';
 import { ROUTES } from '../api/routes.ts';
@@ -23,15 +24,14 @@ export function createAgentPeer(base: string): AgentPeer {
     let status: number;
     let text: string;
     try {
-      const response = await fetch(base + path, {
+      const response = await request(base + path, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(body),
-        redirect: 'error',
         signal: AbortSignal.timeout(ANSWER_MS),
       });
-      status = response.status;
-      text = (await response.text()).slice(0, MOST_ANSWER_BYTES);
+      status = response.statusCode;
+      text = (await response.body.text()).slice(0, MOST_ANSWER_BYTES);
     } catch (cause) {
       throw silent(reason(cause), cause);
     }
@@ -49,11 +49,8 @@ export function createAgentPeer(base: string): AgentPeer {
   };
 }
 
-/** fetch says only "fetch failed"; what happened is in its cause. */
 function reason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === 'TimeoutError') return `no answer within ${ANSWER_MS / 1000} s`;
-  const cause = error.cause;
-  if (cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED') return 'connection refused';
-  return cause instanceof Error ? cause.message : error.message;
+  return 'code' in error && error.code === 'ECONNREFUSED' ? 'connection refused' : error.message;
 }

@@ -1,14 +1,12 @@
 // The disk being imaged, as TargetDisk: a block device (or a file standing in for one) worked on by a few threads.
 import { execFile } from 'node:child_process';
 import { close, closeSync, constants, fdatasync, openSync, statSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
-import { Worker } from 'node:worker_threads';
 import { assert, PeerbootError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { ChunkJob, Proof, TargetDisk } from '../imaging/target-disk.ts';
+import type { DiskThreads } from './block-device-threads.ts';
 import { diskFailed, readAll, writeAll } from './block-device-work.ts';
-import { DISK_THREAD, type DiskReply, type DiskRequest } from './block-device-worker.ts';
 
 export interface BlockDeviceOptions {
   /** `/dev/vda`, or a regular file. */
@@ -17,41 +15,15 @@ export interface BlockDeviceOptions {
   readonly log: Log;
   /** Makes the system forget what it has cached of the disk; called after each sync. */
   readonly dropCaches?: () => Promise<void>;
-  readonly threads?: number;
+  readonly threads: DiskThreads;
 }
 
-/** Enough for a 10 Gbit/s source on the processors of tills; each holds a chunk of memory. */
-const MOST_THREADS = 4;
 /** What `wipe` zeros at each end: all known signatures of tables, file systems, LVM and RAID lie there. */
 const WIPE_BYTES = 1024 * 1024;
 
-type Waiting = { resolve(reply: DiskReply): void; reject(error: Error): void };
-type Request = DiskRequest extends infer R ? (R extends DiskRequest ? Omit<R, 'id' | 'fd'> : never) : never;
-
 export function openBlockDevice(options: BlockDeviceOptions): TargetDisk {
-  const { path, sizeBytes, log } = options;
+  const { path, sizeBytes, log, threads } = options;
   const fd = openForWriting(path);
-  const threads = Math.min(MOST_THREADS, Math.max(1, options.threads ?? availableParallelism()));
-  const waiting = new Map<number, Waiting>();
-  const workers = Array.from({ length: threads }, () => ({ worker: startThread(waiting), busy: 0 }));
-  let lastId = 0;
-
-  async function ask(request: Request, transfer: ArrayBuffer[] = []): Promise<DiskReply> {
-    const chosen = workers.reduce((least, one) => (one.busy < least.busy ? one : least));
-    const id = ++lastId;
-    chosen.busy += 1;
-    try {
-      const reply = await new Promise<DiskReply>((resolve, reject) => {
-        waiting.set(id, { resolve, reject });
-        chosen.worker.postMessage({ id, fd, ...request }, transfer);
-      });
-      if (reply.kind !== 'failed') return reply;
-      throw reply.code === undefined ? new Error(reply.what) : new PeerbootError(reply.code, reply.what);
-    } finally {
-      chosen.busy -= 1;
-      waiting.delete(id);
-    }
-  }
 
   return {
     sizeBytes,
@@ -65,7 +37,7 @@ export function openBlockDevice(options: BlockDeviceOptions): TargetDisk {
       // Handed over without a copy when the bytes own their memory.
       const whole = job.stored.byteLength === job.stored.buffer.byteLength;
       const transfer = whole && job.stored.buffer instanceof ArrayBuffer ? [job.stored.buffer] : [];
-      const reply = await ask({ kind: 'write', job }, transfer);
+      const reply = await threads.ask({ kind: 'write', fd, job }, transfer);
       assert(reply.kind === 'written', 'a write is answered by what was withheld');
       return reply.withheld;
     },
@@ -84,12 +56,11 @@ export function openBlockDevice(options: BlockDeviceOptions): TargetDisk {
       return bytes;
     },
     async prove(rows): Promise<Proof> {
-      const reply = await ask({ kind: 'prove', rows });
+      const reply = await threads.ask({ kind: 'prove', fd, rows });
       assert(reply.kind === 'proved', 'a proof is answered by its outcome');
       return reply.proof;
     },
     async close() {
-      await Promise.all(workers.map((one) => one.worker.terminate()));
       await promisify(close)(fd);
     },
   };
@@ -107,16 +78,6 @@ function openForWriting(path: string): number {
     }
     throw diskFailed(`opening ${path}`, cause);
   }
-}
-
-function startThread(waiting: Map<number, Waiting>): Worker {
-  // This file, or the one bundle that it is part of: loaded in a thread, either serves block-device-worker.
-  const worker = new Worker(new URL(import.meta.url), { workerData: DISK_THREAD });
-  worker.on('message', (reply: DiskReply) => waiting.get(reply.id)?.resolve(reply));
-  worker.on('error', (error) => {
-    for (const one of waiting.values()) one.reject(error);
-  });
-  return worker;
 }
 
 /** Best effort: it lets an SSD start afresh; what it leaves undone, zeros and the proof do. */

@@ -1,6 +1,5 @@
 // How a chunk becomes durable: temp file, sync, rename, folder sync; folder syncs of concurrent puts are one.
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
 
 /** The steps, so that a test can watch their order and make one fail. */
 export interface StoreFs {
@@ -54,12 +53,13 @@ export const realStoreFs: StoreFs = {
 export interface DurableWriter {
   /** Writes and syncs `temp`, then gives it its name; not durable before `settle`. */
   place(temp: string, path: string, bytes: Uint8Array): Promise<void>;
-  /** Makes the name durable: concurrent calls for one folder share a sync. */
+  /** Makes the name durable: concurrent calls share a sync. */
   settle(path: string): Promise<void>;
 }
 
-export function createDurableWriter(fs: StoreFs): DurableWriter {
-  const syncFolder = batchFolderSyncs(fs);
+/** For files that all go into the one `folder`. */
+export function createDurableWriter(fs: StoreFs, folder: string): DurableWriter {
+  const syncFolder = batchSyncs(() => fs.syncFolder(folder));
   return {
     async place(temp, path, bytes) {
       try {
@@ -77,7 +77,7 @@ export function createDurableWriter(fs: StoreFs): DurableWriter {
     },
     async settle(path) {
       try {
-        await syncFolder(dirname(path));
+        await syncFolder();
       } catch (error) {
         await fs.remove(path);
         throw error;
@@ -107,27 +107,21 @@ export function createGate(limit: number): <T>(task: () => Promise<T>) => Promis
  * A folder's sync covers every rename before it began. So whoever asks while one runs waits for the next round,
  * which is then one sync for all of them.
  */
-function batchFolderSyncs(fs: StoreFs): (folder: string) => Promise<void> {
-  const running = new Map<string, Promise<void>>();
-  const next = new Map<string, Promise<void>>();
+function batchSyncs(sync: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
 
-  function begin(folder: string): Promise<void> {
-    const sync = fs.syncFolder(folder).finally(() => running.delete(folder));
-    running.set(folder, sync);
-    return sync;
+  function begin(): Promise<void> {
+    next = undefined;
+    running = sync().finally(() => {
+      running = undefined;
+    });
+    return running;
   }
 
-  return (folder) => {
-    const current = running.get(folder);
-    if (current === undefined) return begin(folder);
-    const waiting = next.get(folder);
-    if (waiting !== undefined) return waiting;
-    const again = () => {
-      next.delete(folder);
-      return begin(folder);
-    };
-    const queued = current.then(again, again);
-    next.set(folder, queued);
-    return queued;
+  return () => {
+    if (running === undefined) return begin();
+    next ??= running.then(begin, begin);
+    return next;
   };
 }

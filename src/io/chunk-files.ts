@@ -68,7 +68,7 @@ export async function openChunkStore(options: ChunkStoreOptions): Promise<FileCh
   const fs = options.fs ?? realStoreFs;
   const folders: StoreFolders = await prepareFolders(options.folder, fs);
   const lock = lockFolder(folders.root);
-  const writer = createDurableWriter(fs);
+  const writer = createDurableWriter(fs, folders.chunks);
   // The thread pool has four threads, and reads need one while syncs wait for the disk.
   const gate = createGate(options.writers ?? 3);
 
@@ -98,10 +98,7 @@ export async function openChunkStore(options: ChunkStoreOptions): Promise<FileCh
     heldBytes += chunk.size;
   }
 
-  const pathOf = (digest: Digest) => {
-    const hex = digestHex(digest);
-    return join(folders.chunks, hex.slice(0, 2), hex);
-  };
+  const pathOf = (digest: Digest) => join(folders.chunks, digestHex(digest));
 
   function use(entry: Entry): void {
     if (entries.get(entry.digest) !== entry) return;

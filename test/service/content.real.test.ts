@@ -93,7 +93,7 @@ describe('the content service', () => {
     const { content, folder, store } = parts;
     await content.get(descriptor);
     const hex = descriptor.digest.slice(7);
-    const path = join(folder, 'chunks', hex.slice(0, 2), hex);
+    const path = join(folder, 'chunks', hex);
     const bytes = readFileSync(path);
     bytes[7] = (bytes[7] as number) ^ 1;
     writeFileSync(path, bytes);

@@ -1,10 +1,114 @@
-// Where the agent's one bundled file begins: the agent itself, or one of its threads that work on the disk.
+// The agent's roof: the first program on a target, bundled into its initramfs. Builds the adapters and starts the agent.
+import { randomUUID } from 'node:crypto';
+import { appendFileSync, readFileSync, statSync } from 'node:fs';
+import { arch, totalmem } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
+import { createDisplay } from './agent/display.ts';
+import type { AgentPorts, MachinePort } from './agent/ports.ts';
+import type { Log } from './base/log.ts';
+import { openBlockDevice } from './io/block-device.ts';
+import { type DiskThreads, startDiskThreads } from './io/block-device-threads.ts';
+import { isSecureBoot, isUefi, setBootEntry } from './io/boot-entry.ts';
+import { systemClock, systemTimers } from './io/clock.ts';
+import { readDisks } from './io/disks.ts';
+import { bringNetworkUp } from './io/network-up.ts';
+import { readNics } from './io/nics.ts';
+import { boundDirtyBytes, dropCaches, kernelCommandLine, quietKernelConsole } from './io/proc.ts';
+import { leave } from './io/reboot.ts';
+import { openTerminal } from './io/screen.ts';
+import { readSmbios } from './io/smbios.ts';
 
-// Imported on the way, since every thread loads the whole file: a thread must not start HTTP, schemas and signatures.
-if (isMainThread) {
-  const { main } = await import('./target-main.ts');
-  await main();
-} else {
-  await import('./io/block-device-worker.ts');
+const VERSION = '0.1.0';
+const TRUST_ROOT = '/peerboot/root.json';
+/** Kept in memory only: the target's disk is not ours to write logs to. */
+const LOG_FILE = '/run/peerboot.log';
+function machinePort(log: Log, threads: DiskThreads): MachinePort {
+  return {
+    facts: () => {
+      const nics = readNics();
+      return {
+        agentVersion: VERSION,
+        firmware: isUefi() ? 'uefi' : 'bios',
+        secureBoot: isSecureBoot(),
+        architecture: arch(),
+        memoryBytes: totalmem(),
+        identity: { ...readSmbios(), macs: nics.map((nic) => nic.mac) },
+        nics,
+        disks: readDisks(),
+      };
+    },
+    openDisk({ name, sizeBytes }) {
+      const path = `/dev/${name}`;
+      return openBlockDevice({ path, sizeBytes, log, threads, dropCaches: () => dropCaches(path) });
+    },
+    async setBootEntry(description, system) {
+      if (isUefi()) setBootEntry(description, system, log);
+    },
+    leave,
+  };
 }
+
+/** One line of JSON an entry, for who looks into a running target. */
+function memoryLog(fields: Readonly<Record<string, unknown>> = {}): Log {
+  const write = (level: string) => (more: Readonly<Record<string, unknown>>, msg: string) => {
+    const { err, ...rest } = { ...fields, ...more };
+    const error = err instanceof Error ? { err: err.stack } : {};
+    const entry = { time: Date.now(), level, msg, ...rest, ...error };
+    appendFileSync(LOG_FILE, `${JSON.stringify(entry)}\n`);
+  };
+  return {
+    debug: () => {},
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    child: (more) => memoryLog({ ...fields, ...more }),
+  };
+}
+
+async function main(): Promise<void> {
+  const threads = startDiskThreads();
+  const [{ runAgent }, { createAgentContent }, { createAgentPeer }] = await Promise.all([
+    import('./agent/agent.ts'),
+    import('./io/agent-content.ts'),
+    import('./io/agent-peer.ts'),
+  ]);
+  const log = memoryLog();
+  await quietKernelConsole();
+  await boundDirtyBytes();
+  const base = kernelCommandLine().get('peerboot.peer');
+  if (base === undefined) throw new Error('the kernel command line has no peerboot.peer=http://…');
+  const peer = createAgentPeer(base);
+  let peerWallMs = Number.NaN;
+  const builtMs = statSync(TRUST_ROOT, { throwIfNoEntry: false })?.mtimeMs ?? Number.NaN;
+  const ports: AgentPorts = {
+    clock: systemClock,
+    timers: systemTimers,
+    log,
+    machine: machinePort(log, threads),
+    network: { up: (note) => bringNetworkUp(log, note) },
+    peer: {
+      ...peer,
+      async checkIn(checkIn) {
+        const answer = await peer.checkIn(checkIn);
+        peerWallMs = answer.wallMs;
+        return answer;
+      },
+    },
+    content: createAgentContent({
+      log,
+      root: () => readFileSync(TRUST_ROOT),
+      clocksMs: () => [Date.now(), peerWallMs, builtMs],
+    }),
+    screen: createDisplay(systemClock, {
+      screen: openTerminal('/dev/tty0'),
+      serial: openTerminal('/dev/ttyS0'),
+    }),
+  };
+  await runAgent(ports, { version: VERSION, bootId: randomUUID() });
+  // The machine restarts any moment, or stays as it is: either way this program does not end.
+  setInterval(() => {}, 2 ** 30);
+}
+
+// Every thread that works on the disk loads this file again, and speaks as block-device-worker. What they do not
+// need (HTTP, schemas, signatures) is imported on the main thread's way only: under emulation it takes ten seconds.
+if (isMainThread) await main();

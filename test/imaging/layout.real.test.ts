@@ -1,0 +1,55 @@
+// The move of the backup GPT, judged by gdisk's own verification on real partition tables.
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { WireError } from '../../src/base/errors.ts';
+import { planBackupMove, TABLE_BYTES } from '../../src/imaging/layout.ts';
+
+const MIB = 2 ** 20;
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'pb-layout-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const verify = (path: string) =>
+  execFileSync('sgdisk', ['-v', path], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+
+const layouts: readonly (readonly [string, readonly string[]])[] = [
+  ['an ESP and a root', ['-n', '1:2048:+8M', '-t', '1:ef00', '-n', '2:0:0']],
+  ['a BIOS boot partition in front', ['-a', '1', '-n', '1:34:2047', '-t', '1:ef02', '-n', '2:2048:0']],
+  ['a table of 256 entries', ['-S', '256', '-n', '1:2048:+4M', '-n', '200:0:0']],
+  ['no partition', ['-o']],
+];
+
+it.each(layouts)('%s: moved to the end of a larger disk, sgdisk finds no problem', (name, words) => {
+  const path = join(folder, `${name.replaceAll(' ', '-')}.raw`);
+  const [from, to] = [33, 1000];
+  writeFileSync(path, '');
+  truncateSync(path, from * MIB);
+  execFileSync('sgdisk', [...words, path], { stdio: 'ignore' });
+  truncateSync(path, to * MIB);
+  expect(verify(path)).toMatch(/doesn't reside\s+at the end of the disk|Identified \d+ problems/);
+  const fd = openSync(path, 'r+');
+  const start = new Uint8Array(TABLE_BYTES);
+  readSync(fd, start, 0, start.length, 0);
+  const patches = planBackupMove(start, to * MIB);
+  if (patches instanceof WireError) throw patches;
+  for (const { offset, bytes } of patches) writeSync(fd, bytes, 0, bytes.length, offset);
+  closeSync(fd);
+  expect(verify(path)).toMatch(/No problems found/);
+  // Nothing is left to move.
+  expect(planBackupMove(readFileSync(path).subarray(0, TABLE_BYTES), to * MIB)).toEqual([]);
+});

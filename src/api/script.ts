@@ -12,8 +12,8 @@ const text = z
   .catch(undefined);
 
 export const ScriptQuery = z.object({
-  mac: text.transform((value) => (value === undefined ? undefined : parseMac(value))),
-  uuid: text.transform((value) => (value === undefined ? undefined : normaliseUuid(value))),
+  mac: text.transform((value) => (value === undefined ? undefined : parseMac(value))).optional(),
+  uuid: text.transform((value) => (value === undefined ? undefined : normaliseUuid(value))).optional(),
   serial: text,
   manufacturer: text,
   product: text,

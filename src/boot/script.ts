@@ -77,7 +77,10 @@ function steps(plan: Plan, context: ScriptContext): string[] {
     case 'local-boot':
       return countDown(context);
     case 'wait':
-      return [`sleep ${Math.ceil(plan.retryAfterMs / 1000)}`, ...fetchScript(context.base)];
+      return [
+        `prompt --key l --timeout ${plan.retryAfterMs} Asking again soon, press l to boot from the own disk && goto local ||`,
+        ...fetchScript(context.base),
+      ];
     default:
       return unreachable(plan);
   }

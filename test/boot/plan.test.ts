@@ -1,0 +1,90 @@
+// Which assignment decides for a machine, and what follows from it.
+import { describe, expect, it } from 'vitest';
+import {
+  type NumberedAssignment,
+  normaliseMachineName,
+  type PlannedMachine,
+  planFor,
+} from '../../src/boot/plan.ts';
+import { image, MAC, UUID } from '../service/peer.ts';
+
+const machine: PlannedMachine = { id: 'm-abc', identity: { uuid: UUID, serial: 'SN-1', macs: [MAC] } };
+const images = [image('debian', '12.9'), image('debian', '12.10'), image('till', '1')];
+
+let revision = 0;
+function assigned(name: string, wanted: string, allowNonBlank = false): NumberedAssignment {
+  revision++;
+  return {
+    machine: normaliseMachineName(name),
+    target:
+      wanted === 'local' ? { kind: 'local-boot' } : { kind: 'image', image: wanted, disk: { allowNonBlank } },
+    revision,
+  };
+}
+
+describe('the most specific assignment wins, whatever their order', () => {
+  const rows: [string, NumberedAssignment[], string][] = [
+    ['none', [], 'local'],
+    ['another machine', [assigned('52:54:00:00:00:01', 'till')], 'local'],
+    ['all', [assigned('*', 'till')], 'till'],
+    ['serial over all', [assigned('SN-1', 'debian'), assigned('*', 'till')], 'debian'],
+    ['id over serial', [assigned('m-abc', 'debian'), assigned('SN-1', 'till')], 'debian'],
+    ['MAC over id', [assigned('52-54-00-12-34-56', 'debian'), assigned('m-abc', 'till')], 'debian'],
+    ['UUID over MAC', [assigned(UUID.toUpperCase(), 'debian'), assigned(MAC, 'till')], 'debian'],
+    ['UUID in the other byte order', [assigned('44454c4c-4200-1030-8052-b9c04f4e3332', 'debian')], 'debian'],
+    ['the newer of two', [assigned('*', 'till'), assigned('*', 'debian')], 'debian'],
+    ['own disk for one, image for all', [assigned(MAC, 'local'), assigned('*', 'debian')], 'local'],
+  ];
+  it.each(rows)('%s', (_, assignments, wanted) => {
+    for (const order of [assignments, assignments.toReversed()]) {
+      const { plan } = planFor(machine, order, images);
+      expect(plan.kind === 'image' ? plan.image.name : 'local').toBe(wanted);
+    }
+  });
+});
+
+describe('the image', () => {
+  const versionFor = (wanted: string) => {
+    const { plan } = planFor(machine, [assigned('*', wanted)], images);
+    return plan.kind === 'image' ? plan.image.version : plan.kind;
+  };
+  it('is the newest version of a name, numbers read as numbers', () => {
+    expect(versionFor('debian')).toBe('12.10');
+  });
+  it('is exactly the version that is named', () => {
+    expect(versionFor('debian@12.9')).toBe('12.9');
+  });
+  it('is waited for when this peer does not have it yet', () => {
+    expect(versionFor('debian@13')).toBe('wait');
+    expect(versionFor('ubuntu')).toBe('wait');
+  });
+  it('goes with the permission to overwrite', () => {
+    const { plan } = planFor(machine, [assigned('*', 'debian', true)], images);
+    expect(plan).toMatchObject({ kind: 'image', disk: { allowNonBlank: true }, finish: 'reboot' });
+  });
+});
+
+describe('an assignment is used up', () => {
+  const one = assigned('*', 'debian');
+  const done = { ...machine, doneRevision: one.revision };
+  it('by a machine that was imaged under it', () => {
+    expect(planFor(done, [one], images).plan.kind).toBe('local-boot');
+  });
+  it('also when a newer version is published: nobody asked to image it again', () => {
+    expect(planFor(done, [one], [...images, image('debian', '13')]).plan.kind).toBe('local-boot');
+  });
+  it('for that machine only', () => {
+    expect(planFor(machine, [one], images).plan.kind).toBe('image');
+  });
+  it('until it is assigned again', () => {
+    expect(planFor(done, [assigned('*', 'debian')], images).plan.kind).toBe('image');
+  });
+});
+
+it('a name is one form, however it is typed', () => {
+  expect(normaliseMachineName(' 52-54-00-AB-CD-EF ')).toBe('52:54:00:ab:cd:ef');
+  expect(normaliseMachineName('525400abcdef')).toBe('52:54:00:ab:cd:ef');
+  expect(normaliseMachineName(UUID.toUpperCase())).toBe(UUID);
+  expect(normaliseMachineName('SN-1')).toBe('SN-1');
+  expect(normaliseMachineName('*')).toBe('*');
+});

@@ -6,7 +6,7 @@ import { chunkPath } from '../api/routes.ts';
 import { type Descriptor, type Digest, digestHex, isDigest } from '../base/digest.ts';
 import { PeerbootError } from '../base/errors.ts';
 import type { ContentTree } from '../chunk/publish-ports.ts';
-import { createDurableWriter, realStoreFs, type StoreFs } from './chunk-files-durable.ts';
+import { createDurableWriter, type DurableWriter, realStoreFs, type StoreFs } from './chunk-files-durable.ts';
 import { lockFolder } from './chunk-files-lock.ts';
 import { digestOf } from './hash.ts';
 
@@ -29,12 +29,12 @@ export function openContentTree(folder: string, fs: StoreFs = realStoreFs): Open
   const drafts = join(work, 'drafts');
   rmSync(drafts, { recursive: true, force: true });
   makeFolder(drafts);
-  const writer = createDurableWriter(fs);
   const journalPath = join(work, 'journal');
   const journal = readJournal(journalPath);
   const journalFile = openSync(journalPath, 'a');
   const underWay = new Map<Digest, Promise<void>>();
-  const madeFolders = new Set<string>();
+  /** By folder: 256 at most, one for the first two digits of a digest. */
+  const writers = new Map<string, DurableWriter>();
   let draft = 0;
 
   const pathOf = (digest: Digest) => join(folder, chunkPath(digest));
@@ -49,16 +49,22 @@ export function openContentTree(folder: string, fs: StoreFs = realStoreFs): Open
     return digestOf(bytes) === descriptor.digest ? bytes : undefined;
   }
 
+  async function writerFor(parent: string): Promise<DurableWriter> {
+    const known = writers.get(parent);
+    if (known !== undefined) return known;
+    makeFolder(parent);
+    // A file is only as durable as the names above it.
+    await fs.syncFolder(dirname(parent));
+    await fs.syncFolder(folder);
+    const writer = createDurableWriter(fs, parent);
+    writers.set(parent, writer);
+    return writer;
+  }
+
   async function write({ digest }: Descriptor, bytes: Uint8Array): Promise<void> {
     const path = pathOf(digest);
-    const parent = dirname(path);
     try {
-      if (!madeFolders.has(parent)) {
-        makeFolder(parent);
-        await fs.syncFolder(dirname(parent));
-        await fs.syncFolder(folder);
-        madeFolders.add(parent);
-      }
+      const writer = await writerFor(dirname(path));
       await writer.place(join(drafts, String(draft++)), path, bytes);
       await writer.settle(path);
     } catch (cause) {

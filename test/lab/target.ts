@@ -19,6 +19,8 @@ export interface TargetOptions {
   readonly memoryMb?: number;
   /** Network before disk, for a machine that is told to boot its disk by the peer. */
   readonly networkFirst?: boolean;
+  /** Further words for QEMU. */
+  readonly more?: readonly string[];
   /** Loaded by QEMU itself, past firmware and iPXE: for cases that are about the agent. */
   readonly direct?: { readonly kernel: string; readonly initramfs: string; readonly commandLine: string };
 }
@@ -133,6 +135,7 @@ export async function powerOn(
       `virtio-blk-pci,drive=disk,serial=LAB-DISK,bootindex=${diskIndex}`,
       ...firmwareArguments(options, folder),
       ...direct,
+      ...(options.more ?? []),
     ],
     { namespace: network.switchNamespace, logFile: join(folder, `${options.name}-serial.log`) },
   );

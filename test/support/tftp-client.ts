@@ -1,0 +1,95 @@
+// A TFTP client for the network in memory, as a careful firmware would be: RFC 1350, 2347–2349 and 7440.
+import type { Ipv4 } from '../../src/base/addresses.ts';
+import { concatBytes } from '../../src/base/bytes.ts';
+import { WireError } from '../../src/base/errors.ts';
+import { decodeTftp, encodeTftp, type TftpOption } from '../../src/tftp/packet.ts';
+import type { Endpoint } from '../../src/tftp/ports.ts';
+import { SERVER, type TftpWorld } from './tftp-world.ts';
+
+export interface Fetch {
+  readonly local: Endpoint;
+  /** DATA packets that arrived, repetitions too. */
+  dataPackets: number;
+  result: Uint8Array | string | undefined;
+  options: readonly TftpOption[] | undefined;
+}
+
+const CLIENT_RETRY_MS = 1000;
+const CLIENT_TRIES = 30;
+
+export function fetchInWorld(
+  world: TftpWorld,
+  wanted: {
+    readonly file: string;
+    readonly options?: readonly TftpOption[];
+    readonly address?: string;
+    readonly port?: number;
+  },
+): Fetch {
+  const local: Endpoint = {
+    address: (wanted.address ?? '10.77.0.50') as Ipv4,
+    port: wanted.port ?? 20_000 + Math.floor(world.random.next() * 20_000),
+  };
+  const fetch: Fetch = { local, dataPackets: 0, result: undefined, options: undefined };
+  let server: Endpoint | undefined;
+  let blksize = 512;
+  let windowsize = 1;
+  const parts: Uint8Array[] = [];
+  let sinceAck = 0;
+  let cancel = () => {};
+  let tries = 0;
+
+  const finish = (result: Uint8Array | string) => {
+    fetch.result = result;
+    cancel();
+    world.shut(local);
+  };
+  const say = () => {
+    if (server === undefined)
+      world.send(
+        local,
+        { address: SERVER, port: 69 },
+        encodeTftp({ kind: 'read', file: wanted.file, mode: 'octet', options: wanted.options ?? [] }),
+      );
+    else world.send(local, server, encodeTftp({ kind: 'ack', block: parts.length & 0xffff }));
+    sinceAck = 0;
+    cancel();
+    cancel = world.timers.after(CLIENT_RETRY_MS, () => {
+      if (++tries > CLIENT_TRIES) finish('client timed out');
+      else say();
+    });
+  };
+
+  world.open(local, (from, bytes) => {
+    const packet = decodeTftp(bytes);
+    if (packet instanceof WireError) throw packet;
+    if (server !== undefined && (from.port !== server.port || from.address !== server.address)) return;
+    if (packet.kind === 'error') {
+      finish(`error ${packet.code} ${packet.message}`);
+    } else if (packet.kind === 'oack') {
+      server = from;
+      fetch.options = packet.options;
+      for (const [name, value] of packet.options) {
+        if (name === 'blksize') blksize = Number(value);
+        if (name === 'windowsize') windowsize = Number(value);
+      }
+      if (parts.length === 0) say();
+    } else if (packet.kind === 'data') {
+      server = from;
+      fetch.dataPackets++;
+      if (packet.block !== ((parts.length + 1) & 0xffff)) {
+        // RFC 7440 §4: a gap is answered with the last block received in order, once per window.
+        if (sinceAck > 0) say();
+        return;
+      }
+      tries = 0;
+      parts.push(packet.data);
+      sinceAck++;
+      const last = packet.data.length < blksize;
+      if (last || sinceAck === windowsize) say();
+      if (last) finish(concatBytes(parts));
+    }
+  });
+  say();
+  return fetch;
+}

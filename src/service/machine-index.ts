@@ -20,6 +20,8 @@ export interface MachineRow {
   loggedFailure?: string | undefined;
   planned?: MachineRecord['planned'];
   done?: MachineRecord['done'];
+  /** What was last written down of it, so that it is written again only when it changes. */
+  remembered?: string | undefined;
   lastSeenMs: number;
 }
 

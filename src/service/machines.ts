@@ -194,6 +194,10 @@ export function createMachines(options: MachinesOptions): Machines {
       plan.kind === 'image' && assignment !== undefined
         ? { revision: assignment.revision, image: `${plan.image.name}@${plan.image.version}` }
         : undefined;
+    // An agent that cannot go on asks every few seconds and gets the same answer: no news for log and disk.
+    const remembered = memoryOf(row);
+    if (remembered === row.remembered) return { machine: viewOf(row), plan };
+    row.remembered = remembered;
     log.info({ machine: row.id, plan: plan.kind, reason, bootId: agent.bootId }, 'machine got its plan');
     save(row);
     return { machine: viewOf(row), plan };
@@ -255,6 +259,11 @@ export function createMachines(options: MachinesOptions): Machines {
     },
     sweep,
   };
+}
+
+/** What is kept of a machine, in one text; when it was last seen is no reason to write. */
+function memoryOf(row: MachineRow): string {
+  return JSON.stringify({ ...recordOf(row), lastSeenMs: 0 });
 }
 
 const UNTOLD_FAILURE = {

@@ -47,7 +47,7 @@ export function planFor(
     return { ...localBoot('it is assigned to boot from its own disk'), assignment };
   }
   if (machine.doneRevision !== undefined && machine.doneRevision >= assignment.revision) {
-    return { ...localBoot(`it already has ${assignment.target.image}; assign again to repeat`), assignment };
+    return { ...localBoot(`it already has ${assignment.target.image}, assign again to repeat`), assignment };
   }
   const image = findImage(images, assignment.target.image);
   if (image === undefined) {

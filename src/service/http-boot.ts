@@ -107,7 +107,7 @@ function bootable(decision: PlanDecision, files: NamedFiles): PlanDecision {
   if (decision.plan.kind !== 'image' || AGENT_FILES.every((name) => files.get(name) !== undefined)) {
     return decision;
   }
-  const reason = 'PB-ASSETS-MISSING: this peer has no kernel and agent; build its boot assets';
+  const reason = 'PB-ASSETS-MISSING: this peer has no agent to boot, build its boot assets';
   return { ...decision, plan: { kind: 'wait', retryAfterMs: WAIT_MS, reason }, reason };
 }
 

@@ -269,6 +269,25 @@ it('observing says what it would answer, and sends nothing', async () => {
   );
 });
 
+it('an interface that loses its address costs its own offers only, and is told', async () => {
+  const responder = await startResponder('lan1', 'lan2');
+  await run('ip', ['-n', lans.peer, 'addr', 'del', '10.77.12.2/24', 'dev', 'lan2']);
+  try {
+    const heard = await ask(lans.clients[0], { send: [{ hex: hex(discover), ...BROADCAST }] });
+    expect(heard).toHaveLength(1);
+    const { stats } = await responder.report();
+    expect(stats).toMatchObject({ received: 1, sendErrors: 1 });
+    expect(responder.log.lines.map(parse)).toContainEqual(
+      expect.objectContaining({ level: 'warn', msg: 'could not answer', interface: 'lan2' }),
+    );
+  } finally {
+    await run('ip', ['-n', lans.peer, 'addr', 'add', '10.77.12.2/24', 'brd', '+', 'dev', 'lan2']);
+  }
+  // With the address back, the same socket sends again.
+  expect(await ask(lans.clients[1], { send: [{ hex: hex(discover), ...BROADCAST }] })).toHaveLength(1);
+  expect((await responder.report()).stats.sendErrors).toBe(1);
+});
+
 it('what is ignored is counted by its reason', async () => {
   const responder = await startResponder('lan1');
   const pc = clientPacket({ vendorClass: 'MSFT 5.0' });

@@ -63,7 +63,12 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
     requestTimeout: limits.requestMs,
     keepAliveTimeout: limits.keepAliveMs,
     forceCloseConnections: true,
-    http: { headersTimeout: limits.headMs, maxHeaderSize: 16 * 1024 },
+    http: {
+      headersTimeout: limits.headMs,
+      maxHeaderSize: 16 * 1024,
+      // Node looks only every 30 s otherwise, however short the limits are.
+      connectionsCheckingInterval: Math.min(limits.headMs / 2, 5_000),
+    },
   });
   // A web page can send text/plain across origins without asking first; no client of ours does.
   app.removeContentTypeParser('text/plain');

@@ -45,7 +45,7 @@ describe('content', () => {
     expect(missing.statusCode).toBe(404);
     expect(missing.json()).toMatchObject({ code: 'PB-CHUNK-MISSING', remedy: expect.any(String) });
     for (const code of ['PB-SOURCE-FAILED', 'PB-CHUNK-CORRUPT'] as const) {
-      const { http } = testPeer({ content: { get: () => Promise.reject(new PeerbootError(code, 'no')) } });
+      const { http } = testPeer({ content: { open: () => Promise.reject(new PeerbootError(code, 'no')) } });
       const answer = await http.app.inject({ url: CHUNK });
       expect([answer.statusCode, answer.json().code]).toEqual([502, code]);
     }
@@ -282,7 +282,7 @@ describe('health', () => {
 });
 
 it('what is not there is told in JSON, and what breaks tells nothing of the inside', async () => {
-  const { http, log } = testPeer({ content: { get: () => Promise.reject(new TypeError('inner secret')) } });
+  const { http, log } = testPeer({ content: { open: () => Promise.reject(new TypeError('inner secret')) } });
   const nothing = await http.app.inject({ url: '/nothing?serial=secret' });
   expect(nothing.statusCode).toBe(404);
   expect(nothing.json()).toMatchObject({ code: 'PB-HTTP-NOT-FOUND', what: 'there is no GET /nothing' });

@@ -1,11 +1,34 @@
 // Ports of content: where chunks are kept (ChunkStore) and where they come from (ChunkSource, FileSource).
 import type { Descriptor, Digest } from '../base/digest.ts';
 
+/** A chunk ready to be sent, piece by piece. */
+export interface OpenChunk {
+  readonly size: number;
+  /** At most `length` bytes from `offset`, at least one; they stay as they are only until the next call. */
+  read(offset: number, length: number): Uint8Array;
+  /** Must be called once nothing of it is being sent any more. */
+  close(): void;
+}
+
+/** A chunk whose bytes are in memory. */
+export function openBytes(bytes: Uint8Array): OpenChunk {
+  return {
+    size: bytes.length,
+    read: (offset, length) => bytes.subarray(offset, offset + length),
+    close: () => {},
+  };
+}
+
 /** Keeps stored bytes by digest. One contract suite (test/contract) is run by every implementation. */
 export interface ChunkStore {
   has(digest: Digest): boolean;
   /** The bytes, proved against the digest; undefined when it is not held. A copy found corrupt is dropped first. */
   get(digest: Digest): Promise<Uint8Array | undefined>;
+  /**
+   * For sending to somebody who proves it anyway: the same, but a proof of the same copy that is only minutes old
+   * does, and the bytes need not be in memory.
+   */
+  open(digest: Digest): Promise<OpenChunk | undefined>;
   /** Resolves only once the bytes are durable; rejects with PB-CHUNK-CORRUPT when they have another digest. */
   put(descriptor: Descriptor, bytes: Uint8Array): Promise<void>;
   delete(digest: Digest): Promise<void>;

@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { type Descriptor, type Digest, digestHex } from '../base/digest.ts';
 import { assert, PeerbootError } from '../base/errors.ts';
 import { type Log, silentLog } from '../base/log.ts';
-import type { Clock } from '../base/time.ts';
+import type { Clock, MonotonicMs } from '../base/time.ts';
 import { chooseVictims } from '../chunk/eviction.ts';
-import type { ChunkStore } from '../chunk/ports.ts';
+import { type ChunkStore, type OpenChunk, openBytes } from '../chunk/ports.ts';
 import { createDurableWriter, createGate, realStoreFs, type StoreFs } from './chunk-files-durable.ts';
 import { lockFolder } from './chunk-files-lock.ts';
+import { identify, openProved, type Proof } from './chunk-files-open.ts';
 import { createRoom, full } from './chunk-files-room.ts';
 import { prepareFolders, type StoreFolders, takeStock } from './chunk-files-stock.ts';
 import { diskSpace } from './disk-space.ts';
@@ -53,6 +54,8 @@ export interface FileChunkStore extends ChunkStore {
 
 interface Entry extends Descriptor {
   usedMs: number;
+  /** That the file's bytes were read and were right. */
+  proof: Proof | undefined;
 }
 
 /** Uses are written down at most so often for one chunk: for eviction in days, minutes do. */
@@ -94,7 +97,7 @@ export async function openChunkStore(options: ChunkStoreOptions): Promise<FileCh
     throw error;
   });
   for (const chunk of stock) {
-    entries.set(chunk.digest, { ...chunk });
+    entries.set(chunk.digest, { ...chunk, proof: undefined });
     heldBytes += chunk.size;
   }
 
@@ -168,7 +171,7 @@ export async function openChunkStore(options: ChunkStoreOptions): Promise<FileCh
   }
 
   function count(digest: Digest, size: number): void {
-    const entry = { digest, size, usedMs: clock.wallMs() };
+    const entry = { digest, size, usedMs: clock.wallMs(), proof: undefined };
     entries.set(digest, entry);
     heldBytes += size;
     counts.puts++;
@@ -196,8 +199,9 @@ export async function openChunkStore(options: ChunkStoreOptions): Promise<FileCh
     const entry = entries.get(digest);
     if (entry === undefined) return undefined;
     try {
-      const bytes = await readWhole(pathOf(digest), entry.size);
+      const { bytes, proof } = await readWhole(pathOf(digest), entry.size, clock.nowMs());
       if (bytes !== undefined && digestOf(bytes) === digest) {
+        entry.proof = proof;
         use(entry);
         return bytes;
       }
@@ -211,6 +215,21 @@ export async function openChunkStore(options: ChunkStoreOptions): Promise<FileCh
     return undefined;
   }
 
+  async function openChunk(digest: Digest): Promise<OpenChunk | undefined> {
+    const entry = entries.get(digest);
+    if (entry === undefined) return undefined;
+    const doubt = () => {
+      entry.proof = undefined;
+    };
+    const opened = openProved(pathOf(digest), entry.size, entry.proof, clock.nowMs(), doubt);
+    if (opened !== undefined) {
+      use(entry);
+      return opened;
+    }
+    const bytes = await get(digest);
+    return bytes === undefined ? undefined : openBytes(bytes);
+  }
+
   async function drop(entry: Entry, why: string): Promise<void> {
     if (entries.get(entry.digest) !== entry) return;
     counts.lost++;
@@ -221,6 +240,7 @@ export async function openChunkStore(options: ChunkStoreOptions): Promise<FileCh
   return {
     has: (digest) => entries.has(digest),
     get,
+    open: openChunk,
     put,
     async delete(digest) {
       const entry = entries.get(digest);
@@ -248,18 +268,24 @@ export async function openChunkStore(options: ChunkStoreOptions): Promise<FileCh
   };
 }
 
-/** The file's bytes, or undefined when it is not as long as it must be. */
-async function readWhole(path: string, size: number): Promise<Uint8Array | undefined> {
+/** The file's bytes, undefined when it is not as long as it must be; and which file it was. */
+async function readWhole(
+  path: string,
+  size: number,
+  now: MonotonicMs,
+): Promise<{ readonly bytes: Uint8Array | undefined; readonly proof: Proof }> {
   const file: FileHandle = await open(path, 'r');
   try {
+    const { proof, length } = await identify(file, now);
+    if (length !== size) return { bytes: undefined, proof };
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
     let at = 0;
     while (at < size) {
       const { bytesRead } = await file.read(bytes, at, size - at, at);
-      if (bytesRead === 0) return undefined;
+      if (bytesRead === 0) return { bytes: undefined, proof };
       at += bytesRead;
     }
-    return (await file.stat()).size === size ? bytes : undefined;
+    return { bytes, proof };
   } finally {
     await file.close();
   }

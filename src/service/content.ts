@@ -1,7 +1,14 @@
 // Stored bytes for whoever asks: the local chunk store first, else the sources in order; kept, then served.
 import type { Digest } from '../base/digest.ts';
 import type { Log } from '../base/log.ts';
-import type { ChunkSource, ChunkStore, FetchOptions, Wanted } from '../chunk/ports.ts';
+import {
+  type ChunkSource,
+  type ChunkStore,
+  type FetchOptions,
+  type OpenChunk,
+  openBytes,
+  type Wanted,
+} from '../chunk/ports.ts';
 
 export interface ContentServiceOptions {
   readonly store: ChunkStore;
@@ -27,8 +34,8 @@ export interface ContentStats {
 export interface ContentService extends ChunkSource {
   /** Verified bytes; rejects as ChunkSource says. The bytes are shared: do not write into them. */
   get(wanted: Wanted): Promise<Uint8Array>;
-  /** The same by digest alone, for whoever asks over HTTP. */
-  read(digest: Digest): Promise<Uint8Array>;
+  /** The same, for sending to somebody who proves it anyway; see ChunkStore. */
+  open(wanted: Wanted): Promise<OpenChunk>;
   stats(): ContentStats;
 }
 
@@ -37,11 +44,15 @@ export function createContentService(options: ContentServiceOptions): ContentSer
   const underWay = new Map<Digest, Promise<Uint8Array>>();
   const stats = { hits: 0, hitBytes: 0, misses: 0, missBytes: 0, joined: 0, unkept: 0, failures: 0 };
 
+  function hit(bytes: number): void {
+    stats.hits++;
+    stats.hitBytes += bytes;
+  }
+
   async function fetchAndKeep(wanted: Wanted): Promise<Uint8Array> {
     const held = await store.get(wanted.digest);
     if (held !== undefined) {
-      stats.hits++;
-      stats.hitBytes += held.length;
+      hit(held.length);
       return held;
     }
     const bytes = await source.fetch(wanted);
@@ -73,6 +84,13 @@ export function createContentService(options: ContentServiceOptions): ContentSer
     }
   }
 
+  async function open(wanted: Wanted): Promise<OpenChunk> {
+    const held = await store.open(wanted.digest);
+    if (held === undefined) return openBytes(await get(wanted));
+    hit(held.size);
+    return held;
+  }
+
   async function fetchChunk(wanted: Wanted, fetchOptions: FetchOptions = {}): Promise<Uint8Array> {
     const { signal } = fetchOptions;
     if (signal === undefined) return get(wanted);
@@ -90,7 +108,7 @@ export function createContentService(options: ContentServiceOptions): ContentSer
   return {
     name: source.name,
     get,
-    read: (digest) => get({ digest }),
+    open,
     fetch: fetchChunk,
     stats: () => ({ ...stats }),
   };

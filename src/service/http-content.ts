@@ -32,16 +32,20 @@ export function contentRoutes(app: FastifyInstance, options: ContentRoutesOption
       const { socket } = request;
       socket.setTimeout?.(0);
       const digest: Digest = `sha256:${hex}`;
-      const bytes = await content.get({ digest });
+      const chunk = await content.open({ digest });
       socket.setTimeout?.(options.idleMs);
-      const sent = await sendStored(request, reply, {
-        sizeBytes: bytes.length,
-        etag: `"${digest}"`,
-        contentType: 'application/octet-stream',
-        cacheControl: IMMUTABLE,
-        read: (offset, length) => bytes.subarray(offset, offset + length),
-      });
-      onServed(sent, addressOf(request));
+      try {
+        const sent = await sendStored(request, reply, {
+          sizeBytes: chunk.size,
+          etag: `"${digest}"`,
+          contentType: 'application/octet-stream',
+          cacheControl: IMMUTABLE,
+          read: (offset, length) => chunk.read(offset, length),
+        });
+        onServed(sent, addressOf(request));
+      } finally {
+        chunk.close();
+      }
     },
   });
 

@@ -1,6 +1,6 @@
 // What the HTTP service needs from the other services: content, catalogue, plain figures for the metrics.
 import type { CatalogueImage } from '../api/catalogue.ts';
-import type { Wanted } from '../chunk/ports.ts';
+import type { OpenChunk, Wanted } from '../chunk/ports.ts';
 
 /** Stored bytes by digest: chunks, manifests and tables alike. */
 export interface ContentForHttp {
@@ -8,7 +8,7 @@ export interface ContentForHttp {
    * From the chunk store, else fetched from a source, proved either way. Rejects with PB-CHUNK-MISSING (404),
    * PB-CHUNK-CORRUPT or PB-SOURCE-FAILED (502).
    */
-  get(wanted: Wanted): Promise<Uint8Array>;
+  open(wanted: Wanted): Promise<OpenChunk>;
 }
 
 export interface CatalogueState {

@@ -9,7 +9,7 @@ export interface StoredBytes {
   readonly etag: string;
   readonly contentType: string;
   readonly cacheControl: string;
-  /** At most `length` bytes from `offset`, fewer only at the end. */
+  /** At most `length` bytes from `offset`, at least one; they need to stay only until the next call. */
   read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
 }
 
@@ -78,7 +78,7 @@ async function pour(raw: ServerResponse, stored: StoredBytes, start: number, end
       const bytes = await stored.read(at, Math.min(STEP_BYTES, end - at));
       if (raw.destroyed) break;
       at += bytes.length;
-      if (!raw.write(bytes)) await drained(raw);
+      await written(raw, bytes);
     }
   } catch (error) {
     // The head is out: only breaking off tells the client that this is not the whole.
@@ -89,15 +89,14 @@ async function pour(raw: ServerResponse, stored: StoredBytes, start: number, end
   return at - start;
 }
 
-/** Until the socket has taken what it was given, or is gone. */
-function drained(raw: ServerResponse): Promise<void> {
+/** Until the socket has passed the bytes on to the kernel, or is gone: only then may their buffer be used again. */
+function written(raw: ServerResponse, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
-      raw.off('drain', done);
       raw.off('close', done);
       resolve();
     };
-    raw.on('drain', done);
     raw.on('close', done);
+    raw.write(bytes, done);
   });
 }

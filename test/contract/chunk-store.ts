@@ -1,6 +1,9 @@
 // What every chunk store must do; each implementation runs this suite.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { concatBytes } from '../../src/base/bytes.ts';
+import type { Digest } from '../../src/base/digest.ts';
 import type { ChunkStore } from '../../src/chunk/ports.ts';
+import { digestOf } from '../../src/io/hash.ts';
 import { testChunk, testChunks } from '../support/chunks.ts';
 
 export interface StoreUnderTest {
@@ -95,6 +98,54 @@ export function chunkStoreContract(name: string, make: () => Promise<StoreUnderT
         await Promise.all([leaving, store.put(descriptor, bytes)]);
         expect(await store.get(descriptor.digest)).toEqual(bytes);
       }
+    });
+
+    /** All bytes of an opened chunk, piece by piece. */
+    async function readOpened(digest: Digest): Promise<Uint8Array | undefined> {
+      const opened = await store.open(digest);
+      if (opened === undefined) return undefined;
+      const pieces: Uint8Array[] = [];
+      for (let at = 0; at < opened.size; at += pieces.at(-1)?.length ?? 0) {
+        pieces.push(Uint8Array.from(opened.read(at, opened.size - at)));
+      }
+      opened.close();
+      return concatBytes(pieces);
+    }
+
+    it('opens what it holds for sending, the first time and again', async () => {
+      expect(await store.open(descriptor.digest)).toBeUndefined();
+      const large = testChunk(3, 700_001);
+      await store.put(large.descriptor, large.bytes);
+      for (let time = 0; time < 3; time++) {
+        const bytes = (await readOpened(large.descriptor.digest)) as Uint8Array;
+        expect(digestOf(bytes)).toBe(large.descriptor.digest);
+      }
+      const opened = await Promise.all(Array.from({ length: 20 }, () => store.open(large.descriptor.digest)));
+      for (const one of opened) {
+        expect(one?.read(600_000, 50)).toEqual(large.bytes.subarray(600_000, 600_050));
+        expect(one?.read(700_000, 50)).toEqual(large.bytes.subarray(700_000));
+        one?.close();
+        one?.close();
+      }
+    });
+
+    it('reads on in what was opened although it is deleted meanwhile', async () => {
+      await store.put(descriptor, bytes);
+      await readOpened(descriptor.digest);
+      const opened = await store.open(descriptor.digest);
+      await store.delete(descriptor.digest);
+      expect(opened?.read(0, 1_000)).toEqual(bytes);
+      opened?.close();
+      expect(await store.open(descriptor.digest)).toBeUndefined();
+    });
+
+    it('opens no copy that has gone bad, however lately it was proved', async () => {
+      await store.put(descriptor, bytes);
+      await readOpened(descriptor.digest);
+      await readOpened(descriptor.digest);
+      await under.corrupt(descriptor.digest);
+      expect(await readOpened(descriptor.digest)).toBeUndefined();
+      expect(store.has(descriptor.digest)).toBe(false);
     });
 
     it('never gives out a copy that has gone bad, and drops it', async () => {

@@ -140,6 +140,29 @@ describe('the folder', () => {
   });
 });
 
+describe('a proof', () => {
+  it('lasts five minutes, and one read is enough for that time', async () => {
+    let nowMs = 0;
+    const clock = { nowMs: () => nowMs, wallMs: () => nowMs };
+    const store = await openHere({ clock });
+    const { descriptor, bytes } = testChunk(1);
+    await store.put(descriptor, bytes);
+    const provedNow = async () => {
+      const opened = await store.open(descriptor.digest);
+      // A chunk that was just read whole and proved is sent from those very bytes.
+      const inMemory = opened?.read(0, 1_000).buffer.byteLength === 1_000;
+      opened?.close();
+      return inMemory;
+    };
+    expect(await provedNow()).toBe(true);
+    nowMs = 300_000;
+    expect(await provedNow()).toBe(false);
+    nowMs = 300_001;
+    expect(await provedNow()).toBe(true);
+    expect(await provedNow()).toBe(false);
+  });
+});
+
 describe('quota', () => {
   const chunks = testChunks(6);
 

@@ -72,6 +72,18 @@ describe('the content service', () => {
     expect(origin.stats()).toMatchObject({ bytesReceived: descriptor.size });
   });
 
+  it('opens for sending what it holds, and what it first has to fetch', async () => {
+    const { content } = parts;
+    for (let time = 0; time < 3; time++) {
+      const opened = await content.open({ digest: descriptor.digest });
+      expect(opened.size).toBe(descriptor.size);
+      expect(opened.read(1_000, 10)).toEqual(chunk.bytes.subarray(1_000, 1_010));
+      opened.close();
+    }
+    expect(cdn.requests).toHaveLength(1);
+    expect(content.stats()).toMatchObject({ misses: 1, hits: 2 });
+  });
+
   it('makes one fetch of many requests for one digest', async () => {
     const all = await Promise.all(Array.from({ length: 20 }, () => parts.content.get(descriptor)));
     expect(new Set(all.map(digestOf))).toEqual(new Set([descriptor.digest]));

@@ -28,6 +28,8 @@ export interface NginxOptions {
   /** Further lines of the `server` block, e.g. `limit_rate 64k;`. */
   readonly extra?: string;
   readonly port?: number;
+  /** `requests()` is read from it; off for benchmarks. */
+  readonly accessLog?: boolean;
 }
 
 export async function startNginx(options: NginxOptions): Promise<Nginx> {
@@ -48,7 +50,7 @@ events { worker_connections 512; }
 http {
   ${temps}
   log_format plain '$status $body_bytes_sent $uri $http_range';
-  access_log ${accessLog} plain;
+  access_log ${options.accessLog === false ? 'off' : `${accessLog} plain`};
   sendfile on; tcp_nopush on; keepalive_requests 1000000;
   server { listen 127.0.0.1:${port}; root ${root}; default_type application/octet-stream; ${options.extra ?? ''} }
 }

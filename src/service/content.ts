@@ -1,4 +1,4 @@
-// Stored bytes for whoever asks: the local chunk store first, else the sources in order; kept, then served.
+// Stored bytes for whoever asks: the local chunk store first, else the sources in order; proved, served, and kept.
 import type { Digest } from '../base/digest.ts';
 import type { Log } from '../base/log.ts';
 import {
@@ -9,6 +9,9 @@ import {
   openBytes,
   type Wanted,
 } from '../chunk/ports.ts';
+
+/** Verified bytes are handed on before they are durable, but so many at most wait for the disk. */
+const MOST_KEEPING_BYTES = 32 * 1024 * 1024;
 
 export interface ContentServiceOptions {
   readonly store: ChunkStore;
@@ -24,7 +27,7 @@ export interface ContentStats {
   /** Fetched because they were not held. */
   readonly misses: number;
   readonly missBytes: number;
-  /** Requests that joined a fetch already under way. */
+  /** Requests answered by a fetch that was already under way. */
   readonly joined: number;
   /** Fetched and served, but not kept. */
   readonly unkept: number;
@@ -37,11 +40,16 @@ export interface ContentService extends ChunkSource {
   /** The same, for sending to somebody who proves it anyway; see ChunkStore. */
   open(wanted: Wanted): Promise<OpenChunk>;
   stats(): ContentStats;
+  /** Resolves when all that was fetched so far is durable, or known not to be kept. */
+  settled(): Promise<void>;
 }
 
 export function createContentService(options: ContentServiceOptions): ContentService {
   const { store, source, log } = options;
+  /** Being fetched, or fetched and not yet durable: whoever asks now is answered from memory. */
   const underWay = new Map<Digest, Promise<Uint8Array>>();
+  const keeping = new Set<Promise<void>>();
+  let keepingBytes = 0;
   const stats = { hits: 0, hitBytes: 0, misses: 0, missBytes: 0, joined: 0, unkept: 0, failures: 0 };
 
   function hit(bytes: number): void {
@@ -49,22 +57,35 @@ export function createContentService(options: ContentServiceOptions): ContentSer
     stats.hitBytes += bytes;
   }
 
+  /** Resolves in any case: verified bytes that cannot be kept (disk full, failed sync) have still been served. */
+  async function keep(digest: Digest, bytes: Uint8Array): Promise<void> {
+    keepingBytes += bytes.length;
+    try {
+      await store.put({ digest, size: bytes.length }, bytes);
+    } catch (error) {
+      stats.unkept++;
+      log.warn({ digest, err: error }, 'chunk fetched but not kept');
+    } finally {
+      keepingBytes -= bytes.length;
+      underWay.delete(digest);
+    }
+  }
+
   async function fetchAndKeep(wanted: Wanted): Promise<Uint8Array> {
     const held = await store.get(wanted.digest);
     if (held !== undefined) {
       hit(held.length);
+      underWay.delete(wanted.digest);
       return held;
     }
     const bytes = await source.fetch(wanted);
     stats.misses++;
     stats.missBytes += bytes.length;
-    try {
-      await store.put({ digest: wanted.digest, size: bytes.length }, bytes);
-    } catch (error) {
-      // Verified bytes that cannot be kept (disk full, failed sync) are still right: serve them.
-      stats.unkept++;
-      log.warn({ digest: wanted.digest, err: error }, 'chunk fetched but not kept');
-    }
+    const kept = keep(wanted.digest, bytes);
+    keeping.add(kept);
+    void kept.then(() => keeping.delete(kept));
+    // A line faster than the disk must not fill the memory with chunks that wait for their sync.
+    if (keepingBytes > MOST_KEEPING_BYTES) await kept;
     return bytes;
   }
 
@@ -74,12 +95,13 @@ export function createContentService(options: ContentServiceOptions): ContentSer
       stats.joined++;
       return already;
     }
-    const fetching = fetchAndKeep(wanted).finally(() => underWay.delete(wanted.digest));
+    const fetching = fetchAndKeep(wanted);
     underWay.set(wanted.digest, fetching);
     try {
       return await fetching;
     } catch (error) {
       stats.failures++;
+      underWay.delete(wanted.digest);
       throw error;
     }
   }
@@ -111,5 +133,8 @@ export function createContentService(options: ContentServiceOptions): ContentSer
     open,
     fetch: fetchChunk,
     stats: () => ({ ...stats }),
+    settled: async () => {
+      await Promise.all(keeping);
+    },
   };
 }

@@ -118,6 +118,7 @@ describe('a full disk', () => {
     for (const { descriptor } of chunks) {
       expect(digestOf(await content.get(descriptor))).toBe(descriptor.digest);
     }
+    await content.settled();
     expect(content.stats().unkept).toBeGreaterThan(0);
     expect(log.lines.some((line) => line.message === 'chunk fetched but not kept')).toBe(true);
     await expectWhole(held);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
+import type { Wanted } from '../../src/chunk/ports.ts';
 import { type FileChunkStore, openChunkStore } from '../../src/io/chunk-files.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { digestOf } from '../../src/io/hash.ts';
@@ -59,8 +60,10 @@ describe('the content service', () => {
 
   it('fetches once, keeps, and serves from the disk from then on', async () => {
     const { content, store, origin } = parts;
-    for (let time = 0; time < 3; time++)
+    for (let time = 0; time < 3; time++) {
       expect(digestOf(await content.get(descriptor))).toBe(descriptor.digest);
+      await content.settled();
+    }
     expect(cdn.requests).toHaveLength(1);
     expect(store.has(descriptor.digest)).toBe(true);
     expect(content.stats()).toMatchObject({
@@ -79,6 +82,7 @@ describe('the content service', () => {
       expect(opened.size).toBe(descriptor.size);
       expect(opened.read(1_000, 10)).toEqual(chunk.bytes.subarray(1_000, 1_010));
       opened.close();
+      await content.settled();
     }
     expect(cdn.requests).toHaveLength(1);
     expect(content.stats()).toMatchObject({ misses: 1, hits: 2 });
@@ -89,6 +93,40 @@ describe('the content service', () => {
     expect(new Set(all.map(digestOf))).toEqual(new Set([descriptor.digest]));
     expect(cdn.requests).toHaveLength(1);
     expect(parts.content.stats()).toMatchObject({ misses: 1, joined: 19 });
+  });
+
+  it('hands on what is verified before it is durable, also to those who come meanwhile', async () => {
+    const written = Promise.withResolvers<void>();
+    const slowStore = { ...parts.store, put: () => written.promise };
+    const content = createContentService({ store: slowStore, source: parts.origin, log: silentLog });
+    for (let time = 0; time < 3; time++)
+      expect(digestOf(await content.get(descriptor))).toBe(descriptor.digest);
+    expect(cdn.requests).toHaveLength(1);
+    expect(content.stats()).toMatchObject({ misses: 1, joined: 2 });
+    written.resolve();
+    await content.settled();
+  });
+
+  it('waits for the disk when too much is waiting for it', async () => {
+    const large = testChunk(2, 17 * 1024 * 1024);
+    const larger = testChunk(3, 17 * 1024 * 1024);
+    const source = {
+      name: 'both',
+      fetch: async ({ digest }: Wanted) => (digest === large.descriptor.digest ? large : larger).bytes,
+    };
+    const written = Promise.withResolvers<void>();
+    const slowStore = { ...parts.store, put: () => written.promise };
+    const content = createContentService({ store: slowStore, source, log: silentLog });
+    await content.get(large.descriptor);
+    let answered = false;
+    const second = content.get(larger.descriptor).then(() => {
+      answered = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(content.stats().misses).toBe(2);
+    expect(answered).toBe(false);
+    written.resolve();
+    await second;
   });
 
   it('lets one who gives up leave without ending the fetch for the others', async () => {
@@ -104,12 +142,14 @@ describe('the content service', () => {
   it('fetches again what has gone bad on the disk', async () => {
     const { content, folder, store } = parts;
     await content.get(descriptor);
+    await content.settled();
     const hex = descriptor.digest.slice(7);
     const path = join(folder, 'chunks', hex);
     const bytes = readFileSync(path);
     bytes[7] = (bytes[7] as number) ^ 1;
     writeFileSync(path, bytes);
     expect(digestOf(await content.get(descriptor))).toBe(descriptor.digest);
+    await content.settled();
     expect(cdn.requests).toHaveLength(2);
     expect(store.stats().lost).toBe(1);
     expect(digestOf(readFileSync(path))).toBe(descriptor.digest);

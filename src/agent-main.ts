@@ -5,6 +5,7 @@ import { arch, totalmem } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import { createDisplay } from './agent/display.ts';
 import type { AgentPorts, MachinePort } from './agent/ports.ts';
+import { PeerbootError } from './base/errors.ts';
 import type { Log } from './base/log.ts';
 import { openBlockDevice } from './io/block-device.ts';
 import { type DiskThreads, startDiskThreads } from './io/block-device-threads.ts';
@@ -46,6 +47,18 @@ function machinePort(log: Log, threads: DiskThreads): MachinePort {
     },
     leave,
   };
+}
+
+function trustRoot(): Uint8Array {
+  try {
+    return readFileSync(TRUST_ROOT);
+  } catch (cause) {
+    throw new PeerbootError(
+      'PB-TRUST-ROOT-MISSING',
+      'the agent carries no trust root: its boot assets were built without `--root`',
+      { cause },
+    );
+  }
 }
 
 /** One line of JSON an entry, for who looks into a running target. */
@@ -96,7 +109,7 @@ async function main(): Promise<void> {
     },
     content: createAgentContent({
       log,
-      root: () => readFileSync(TRUST_ROOT),
+      root: trustRoot,
       clocksMs: () => [Date.now(), peerWallMs, builtMs],
     }),
     screen: createDisplay(systemClock, {

@@ -166,11 +166,16 @@ export class Session implements Machine<SessionEvent, SessionAction> {
     }
   }
 
+  /** Only a time at which something will be asked for; what waits for memory is woken by `written`. */
   nextWake(): MonotonicMs | undefined {
-    if (this.phase !== 'fetching' || this.#fetching > 0) return undefined;
-    if (this.#failures > 0) return this.#quietUntil;
-    const times = Array.from(this.#again.values(), (one) => one.notBefore);
-    return times.length === 0 ? undefined : Math.min(...times);
+    if (this.phase !== 'fetching' || this.#fetching >= this.#mostFetches) return undefined;
+    const times = Array.from(this.#again, ([chunk, retry]) =>
+      this.#states[chunk] === 'wanted' ? retry.notBefore : Number.POSITIVE_INFINITY,
+    );
+    const ready = this.#next < this.#states.length ? Number.NEGATIVE_INFINITY : Math.min(...times);
+    const wake = Math.max(ready, this.#quietUntil);
+    const chunk = this.#nextWanted(wake);
+    return chunk === undefined || !this.#fits(chunk) ? undefined : wake;
   }
 
   #fetchFailed(chunk: number, why: FetchFailure, what: string, now: MonotonicMs): readonly SessionAction[] {
@@ -208,20 +213,26 @@ export class Session implements Machine<SessionEvent, SessionAction> {
   #fetchOn(now: MonotonicMs): readonly SessionAction[] {
     if (this.phase !== 'fetching') return [];
     const actions: SessionAction[] = [];
-    // After a failure one request probes: a peer that comes back is not met with a burst that fails again.
-    const most = this.#failures > 0 ? 1 : this.#limits.maxFetches;
-    while (this.#fetching < most && now >= this.#quietUntil) {
+    while (this.#fetching < this.#mostFetches && now >= this.#quietUntil) {
       const chunk = this.#nextWanted(now);
-      if (chunk === undefined) break;
-      const bytes = this.#content.chunks.plainBytes(chunk);
-      if (this.#heldBytes > 0 && this.#heldBytes + bytes > this.#limits.maxHeldBytes) break;
+      if (chunk === undefined || !this.#fits(chunk)) break;
       this.#move(chunk, 'wanted', 'fetching');
       if (chunk === this.#next) this.#next += 1;
       this.#fetching += 1;
-      this.#heldBytes += bytes;
+      this.#heldBytes += this.#content.chunks.plainBytes(chunk);
       actions.push({ kind: 'fetch', chunk });
     }
     return this.#written === this.#states.length ? this.#startFlush() : actions;
+  }
+
+  /** After a failure one request probes: a peer that comes back is not met with a burst that fails again. */
+  get #mostFetches(): number {
+    return this.#failures > 0 ? 1 : this.#limits.maxFetches;
+  }
+
+  #fits(chunk: number): boolean {
+    const bytes = this.#content.chunks.plainBytes(chunk);
+    return this.#heldBytes === 0 || this.#heldBytes + bytes <= this.#limits.maxHeldBytes;
   }
 
   /** Chunks asked for before come first: they lie earlier in the image. */

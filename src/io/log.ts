@@ -1,13 +1,10 @@
-// The log port over pino: JSON lines for programs, lines in colour for a person at a terminal.
-import { createRequire } from 'node:module';
+// The log port over pino: JSON lines, with code and remedy of what went wrong.
 import { type DestinationStream, type Logger, pino } from 'pino';
 import { isPeerbootError } from '../base/errors.ts';
 import type { Log, LogFields } from '../base/log.ts';
 
 export interface LogOptions {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
-  /** Lines for people instead of JSON. */
-  readonly pretty?: boolean;
   /** Fields of every line, e.g. `{ site }`. */
   readonly base?: LogFields;
   /** Standard output when absent. */
@@ -16,8 +13,7 @@ export interface LogOptions {
 
 /** A line is written before its call returns: none is lost when the process ends. */
 export function createLog(options: LogOptions): Log {
-  const { base = {}, level, pretty = false } = options;
-  const destination = pretty ? prettyStream(options.destination) : (options.destination ?? toStdout());
+  const { base = {}, level, destination = toStdout() } = options;
   const settings = {
     level,
     base: { ...base },
@@ -30,18 +26,6 @@ export function createLog(options: LogOptions): Log {
 
 function toStdout(): DestinationStream {
   return pino.destination({ fd: 1, sync: true });
-}
-
-/** pino-pretty is loaded only where somebody looks. */
-function prettyStream(destination: DestinationStream | undefined): DestinationStream {
-  const pretty = createRequire(import.meta.url)('pino-pretty') as typeof import('pino-pretty');
-  return pretty.build({
-    destination: destination ?? 1,
-    sync: true,
-    colorize: destination === undefined && process.stdout.isTTY === true && !process.env.NO_COLOR,
-    translateTime: 'SYS:HH:MM:ss',
-    singleLine: true,
-  });
 }
 
 function over(logger: Logger): Log {

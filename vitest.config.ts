@@ -29,6 +29,7 @@ export default defineConfig({
           name: 'lab',
           include: ['test/**/*.vm.test.ts'],
           testTimeout: 600_000,
+          maxConcurrency: 2,
           hookTimeout: 900_000,
           fileParallelism: false,
         },

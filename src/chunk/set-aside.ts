@@ -68,8 +68,8 @@ export type ChunkNotes = ReadonlyMap<
   { readonly why: 'missing' | 'corrupt'; readonly untilMs: MonotonicMs }
 >;
 
-/** A missing chunk may just be on its way there; a wrong one is mended only by publishing again. */
-export const NOTE_MS = { missing: 5_000, corrupt: 60_000 } as const;
+/** A missing chunk may just be on its way there; a wrong one wants mending there, or a cache on the way to forget it. */
+export const NOTE_MS = { missing: 5_000, corrupt: 15_000 } as const;
 const MOST_NOTES = 1_024;
 
 /** Adds a note; past 1,024 of them the oldest go, for a note only saves a request. */

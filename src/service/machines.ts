@@ -103,6 +103,9 @@ export function createMachines(options: MachinesOptions): Machines {
       sinceStartMs: (ladder.reachedMs[rung] ?? startedMs) - startedMs,
       ...(row.planned === undefined ? {} : { image: row.planned.image }),
       ...(rung === 'failed' ? row.failure : {}),
+      ...(rung === 'done' && row.progress !== undefined
+        ? { fetchedBytes: row.progress.fetchedBytes, refetchedChunks: row.progress.refetchedChunks }
+        : {}),
     };
     if (rung === 'failed') log.warn(fields, 'machine reached failed');
     else log.info(fields, `machine reached ${rung}`);

@@ -76,7 +76,7 @@ describe('notes of chunks', () => {
   it('last 5 s for what is missing, 60 s for what is wrong', () => {
     const notes = withNote(withNote(noNotes, digest(1), 'missing', 0), digest(2), 'corrupt', 0);
     expect(notes.get(digest(1))).toEqual({ why: 'missing', untilMs: 5_000 });
-    expect(notes.get(digest(2))).toEqual({ why: 'corrupt', untilMs: 60_000 });
+    expect(notes.get(digest(2))).toEqual({ why: 'corrupt', untilMs: 15_000 });
   });
 
   it('go when their time is over, and the oldest go when there are too many', () => {

@@ -37,7 +37,7 @@ function imagedPercent(line: string): number | undefined {
   return match === null ? undefined : Number(match[1]);
 }
 
-describe('sources', () => {
+describe.concurrent('sources', () => {
   it('goes on at the second origin when the first one dies mid-image', { timeout: CASE_LIMIT_MS }, () =>
     withLab(async (lab) => {
       await slowWan(lab, 80);
@@ -126,7 +126,7 @@ describe('the peer', () => {
   );
 });
 
-describe('the disk', () => {
+describe.concurrent('the disk', () => {
   it(
     'is too small: refused with its code on the screen and at the peer, nothing written',
     { timeout: CASE_LIMIT_MS },

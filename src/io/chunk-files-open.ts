@@ -1,8 +1,11 @@
 // Opens a held chunk for sending: at once from the page cache while its last proof is fresh.
+import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
+import type { Descriptor } from '../base/digest.ts';
 import type { MonotonicMs } from '../base/time.ts';
 import type { OpenChunk } from '../chunk/ports.ts';
+import { digestOf } from './hash.ts';
 
 /**
  * That a file's bytes were read and had their digest. It holds for five minutes and for this very file: any write to
@@ -26,8 +29,57 @@ const MOST_SPARE_BUFFERS = 16;
 
 const spareBuffers: Uint8Array[] = [];
 
+function takeBuffer(): Uint8Array {
+  return spareBuffers.pop() ?? new Uint8Array(STEP_BYTES);
+}
+
+function giveBuffer(buffer: Uint8Array): void {
+  if (spareBuffers.length < MOST_SPARE_BUFFERS) spareBuffers.push(buffer);
+}
+
+/** The file's proved bytes, all in memory; undefined when they are others, or more, or fewer. */
+export async function readProved(path: string, chunk: Descriptor, now: MonotonicMs): Promise<ProvedBytes> {
+  const file = await open(path, 'r');
+  try {
+    const { proof, length } = await identify(file, now);
+    if (length !== chunk.size) return undefined;
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+    for (let at = 0; at < length; ) {
+      const { bytesRead } = await file.read(bytes, at, length - at, at);
+      if (bytesRead === 0) return undefined;
+      at += bytesRead;
+    }
+    return digestOf(bytes) === chunk.digest ? { bytes, proof } : undefined;
+  } finally {
+    await file.close();
+  }
+}
+
+export type ProvedBytes = { readonly bytes: Uint8Array; readonly proof: Proof } | undefined;
+
+/** The same without the bytes, step by step: a chunk that is only sent need never be in memory as a whole. */
+export async function prove(path: string, chunk: Descriptor, now: MonotonicMs): Promise<Proof | undefined> {
+  const file = await open(path, 'r');
+  const buffer = takeBuffer();
+  try {
+    const { proof, length } = await identify(file, now);
+    if (length !== chunk.size) return undefined;
+    const hash = createHash('sha256');
+    for (let at = 0; at < length; ) {
+      const { bytesRead } = await file.read(buffer, 0, Math.min(STEP_BYTES, length - at), at);
+      if (bytesRead === 0) return undefined;
+      hash.update(buffer.subarray(0, bytesRead));
+      at += bytesRead;
+    }
+    return `sha256:${hash.digest('hex')}` === chunk.digest ? proof : undefined;
+  } finally {
+    giveBuffer(buffer);
+    await file.close();
+  }
+}
+
 /** Which file it is and how long; asked before its bytes are read, so that a write in between shows when compared. */
-export async function identify(
+async function identify(
   file: FileHandle,
   now: MonotonicMs,
 ): Promise<{ readonly proof: Proof; readonly length: number }> {
@@ -51,8 +103,8 @@ export function openProved(
   if (proof === undefined || now - proof.provedAtMs > PROOF_LASTS_MS) return undefined;
   const file = openUnchanged(path, size, proof);
   if (file === undefined) return undefined;
-  const buffer = spareBuffers.pop() ?? new Uint8Array(STEP_BYTES);
-  let open = true;
+  const buffer = takeBuffer();
+  let closed = false;
   return {
     size,
     read(offset, length) {
@@ -67,10 +119,10 @@ export function openProved(
       return buffer.subarray(0, count);
     },
     close() {
-      if (!open) return;
-      open = false;
+      if (closed) return;
+      closed = true;
       closeSync(file);
-      if (spareBuffers.length < MOST_SPARE_BUFFERS) spareBuffers.push(buffer);
+      giveBuffer(buffer);
     },
   };
 }

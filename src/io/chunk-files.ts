@@ -1,15 +1,14 @@
 // The chunk store on a disk: one file a chunk, durable before it is counted, proved when read, bounded by a quota.
-import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Descriptor, type Digest, digestHex } from '../base/digest.ts';
 import { assert, PeerbootError } from '../base/errors.ts';
 import { type Log, silentLog } from '../base/log.ts';
-import type { Clock, MonotonicMs } from '../base/time.ts';
+import type { Clock } from '../base/time.ts';
 import { chooseVictims } from '../chunk/eviction.ts';
-import { type ChunkStore, type OpenChunk, openBytes } from '../chunk/ports.ts';
+import type { ChunkStore, OpenChunk } from '../chunk/ports.ts';
 import { createDurableWriter, createGate, realStoreFs, type StoreFs } from './chunk-files-durable.ts';
 import { lockFolder } from './chunk-files-lock.ts';
-import { identify, openProved, type Proof } from './chunk-files-open.ts';
+import { openProved, type Proof, prove, readProved } from './chunk-files-open.ts';
 import { createRoom, full } from './chunk-files-room.ts';
 import { prepareFolders, type StoreFolders, takeStock } from './chunk-files-stock.ts';
 import { diskSpace } from './disk-space.ts';
@@ -80,6 +79,7 @@ export async function openChunkStore(options: ChunkStoreOptions): Promise<FileCh
   const pins = new Map<Digest, Set<string>>();
   const puts = new Map<Digest, Promise<void>>();
   const removals = new Map<Digest, Promise<void>>();
+  const proofs = new Map<Digest, Promise<void>>();
   const counts = { puts: 0, evicted: 0, evictedBytes: 0, lost: 0 };
   let heldBytes = 0;
   let tempNumber = 0;
@@ -195,39 +195,61 @@ export async function openChunkStore(options: ChunkStoreOptions): Promise<FileCh
     return keeping;
   }
 
-  async function get(digest: Digest): Promise<Uint8Array | undefined> {
-    const entry = entries.get(digest);
-    if (entry === undefined) return undefined;
+  /** Runs a proving read; a copy that fails it is dropped, and undefined comes back. */
+  async function proving<T>(entry: Entry, read: () => Promise<T | undefined>): Promise<T | undefined> {
+    let why = 'its bytes have another digest';
     try {
-      const { bytes, proof } = await readWhole(pathOf(digest), entry.size, clock.nowMs());
-      if (bytes !== undefined && digestOf(bytes) === digest) {
-        entry.proof = proof;
-        use(entry);
-        return bytes;
-      }
-      await drop(entry, 'its bytes have another digest');
+      const proved = await read();
+      if (proved !== undefined) return proved;
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       // EIO: a bad sector. The chunk can be fetched again; the file cannot be read again.
-      if (code !== 'ENOENT' && code !== 'EIO') throw storeFailed(`${digest} cannot be read`, error);
-      await drop(entry, `its file cannot be read (${code})`);
+      if (code !== 'ENOENT' && code !== 'EIO') throw storeFailed(`${entry.digest} cannot be read`, error);
+      why = `its file cannot be read (${code})`;
+    }
+    await drop(entry, why);
+    return undefined;
+  }
+
+  async function get(digest: Digest): Promise<Uint8Array | undefined> {
+    const entry = entries.get(digest);
+    if (entry === undefined) return undefined;
+    const read = await proving(entry, () => readProved(pathOf(digest), entry, clock.nowMs()));
+    if (read === undefined) return undefined;
+    entry.proof = read.proof;
+    use(entry);
+    return read.bytes;
+  }
+
+  async function openChunk(digest: Digest): Promise<OpenChunk | undefined> {
+    // Twice: the second time because of a proof just made, which only a change to the file meanwhile undoes.
+    for (let time = 0; time < 2; time++) {
+      const entry = entries.get(digest);
+      if (entry === undefined) return undefined;
+      const doubt = () => {
+        entry.proof = undefined;
+      };
+      const opened = openProved(pathOf(digest), entry.size, entry.proof, clock.nowMs(), doubt);
+      if (opened !== undefined) {
+        use(entry);
+        return opened;
+      }
+      await makeProof(entry);
     }
     return undefined;
   }
 
-  async function openChunk(digest: Digest): Promise<OpenChunk | undefined> {
-    const entry = entries.get(digest);
-    if (entry === undefined) return undefined;
-    const doubt = () => {
-      entry.proof = undefined;
-    };
-    const opened = openProved(pathOf(digest), entry.size, entry.proof, clock.nowMs(), doubt);
-    if (opened !== undefined) {
-      use(entry);
-      return opened;
-    }
-    const bytes = await get(digest);
-    return bytes === undefined ? undefined : openBytes(bytes);
+  /** Those who want one chunk at a time share one proof. */
+  function makeProof(entry: Entry): Promise<void> {
+    const underWay = proofs.get(entry.digest);
+    if (underWay !== undefined) return underWay;
+    const making = proving(entry, () => prove(pathOf(entry.digest), entry, clock.nowMs()))
+      .then((proof) => {
+        entry.proof = proof;
+      })
+      .finally(() => proofs.delete(entry.digest));
+    proofs.set(entry.digest, making);
+    return making;
   }
 
   async function drop(entry: Entry, why: string): Promise<void> {
@@ -266,29 +288,6 @@ export async function openChunkStore(options: ChunkStoreOptions): Promise<FileCh
       lock.release();
     },
   };
-}
-
-/** The file's bytes, undefined when it is not as long as it must be; and which file it was. */
-async function readWhole(
-  path: string,
-  size: number,
-  now: MonotonicMs,
-): Promise<{ readonly bytes: Uint8Array | undefined; readonly proof: Proof }> {
-  const file: FileHandle = await open(path, 'r');
-  try {
-    const { proof, length } = await identify(file, now);
-    if (length !== size) return { bytes: undefined, proof };
-    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
-    let at = 0;
-    while (at < size) {
-      const { bytesRead } = await file.read(bytes, at, size - at, at);
-      if (bytesRead === 0) return { bytes: undefined, proof };
-      at += bytesRead;
-    }
-    return { bytes, proof };
-  } finally {
-    await file.close();
-  }
 }
 
 function isFull(error: unknown): boolean {

@@ -1,10 +1,20 @@
 // The chunk store on a real disk: its contract, its folder after mishaps, quota and pins, order of the durable steps.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ChunkStoreOptions, type FileChunkStore, openChunkStore } from '../../src/io/chunk-files.ts';
 import { realStoreFs, type StoreFs } from '../../src/io/chunk-files-durable.ts';
+import { openProved, prove } from '../../src/io/chunk-files-open.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { chunkStoreContract } from '../contract/chunk-store.ts';
 import { type TestChunk, testChunk, testChunks } from '../support/chunks.ts';
@@ -141,25 +151,38 @@ describe('the folder', () => {
 });
 
 describe('a proof', () => {
-  it('lasts five minutes, and one read is enough for that time', async () => {
-    let nowMs = 0;
-    const clock = { nowMs: () => nowMs, wallMs: () => nowMs };
-    const store = await openHere({ clock });
-    const { descriptor, bytes } = testChunk(1);
-    await store.put(descriptor, bytes);
-    const provedNow = async () => {
-      const opened = await store.open(descriptor.digest);
-      // A chunk that was just read whole and proved is sent from those very bytes.
-      const inMemory = opened?.read(0, 1_000).buffer.byteLength === 1_000;
+  it('lasts five minutes, for the very file that was read', async () => {
+    const { descriptor, bytes } = testChunk(1, 600_000);
+    const path = join(folder, 'chunk');
+    writeFileSync(path, bytes);
+    const { atimeMs, mtimeMs } = statSync(path);
+    const proof = await prove(path, descriptor, 1_000);
+    const holds = (now: number) => {
+      const opened = openProved(path, descriptor.size, proof, now, () => {});
       opened?.close();
-      return inMemory;
+      return opened !== undefined;
     };
-    expect(await provedNow()).toBe(true);
-    nowMs = 300_000;
-    expect(await provedNow()).toBe(false);
-    nowMs = 300_001;
-    expect(await provedNow()).toBe(true);
-    expect(await provedNow()).toBe(false);
+    expect([holds(1_000), holds(301_000), holds(301_001)]).toEqual([true, true, false]);
+    flipByte(path);
+    // Whoever sets the mtime back cannot set back the ctime.
+    utimesSync(path, atimeMs / 1_000, mtimeMs / 1_000);
+    expect(holds(1_000)).toBe(false);
+    expect(await prove(path, descriptor, 1_000)).toBeUndefined();
+    writeFileSync(path, bytes.subarray(1));
+    expect(await prove(path, descriptor, 1_000)).toBeUndefined();
+    rmSync(path);
+    expect(holds(1_000)).toBe(false);
+  });
+
+  it('is made once for all who ask at a time', async () => {
+    const store = await openHere();
+    const chunk = testChunk(1, 600_000);
+    await put(store, chunk);
+    const opened = await Promise.all(Array.from({ length: 10 }, () => store.open(chunk.descriptor.digest)));
+    for (const one of opened) {
+      expect(one?.size).toBe(600_000);
+      one?.close();
+    }
   });
 });
 

@@ -76,8 +76,11 @@ function openReader(path: string): RandomReader {
   } catch (cause) {
     throw unreadable(`${path} cannot be opened: ${(cause as Error).message}`, cause);
   }
+  const fileBytes = fileBytesOf(fd, path);
   const readInto = (into: Uint8Array, position: number): number => {
     let done = 0;
+    // A format's broken tables may point anywhere, even where no file could reach.
+    if (position >= fileBytes) return 0;
     while (done < into.length) {
       const got = readSync(fd, into, done, into.length - done, position + done);
       if (got === 0) break;
@@ -86,7 +89,7 @@ function openReader(path: string): RandomReader {
     return done;
   };
   return {
-    fileBytes: fileBytesOf(fd, path),
+    fileBytes,
     readInto,
     readUpTo(position, length) {
       const bytes = new Uint8Array(length);

@@ -6,7 +6,7 @@ import { ERROR_TABLE, type ErrorCode } from '../base/error-table.ts';
 import { PeerbootError } from '../base/errors.ts';
 import type { ChunkPacker, CutImage, CutSegment, CutSlice } from '../chunk/publish-ports.ts';
 import { openImage } from './image-file.ts';
-import type { WorkerResult, WorkerTask } from './pack-worker.ts';
+import type { OpenedImage, WorkerResult, WorkerTask } from './pack-worker.ts';
 
 /** A cut falls at least where a segment ends: at 32 MiB that is one slice in eight hundred. */
 const SEGMENT_BYTES = 32 * 1024 * 1024;
@@ -31,6 +31,7 @@ export function createPackPool(options: { threads?: number; level?: number } = {
   const queue: Job[] = [];
   const idle: Worker[] = [];
   const busy = new Map<Worker, Job>();
+  let imagesOpened = 0;
   let broken: Error | undefined;
 
   for (let i = 0; i < threads; i++) {
@@ -89,10 +90,11 @@ export function createPackPool(options: { threads?: number; level?: number } = {
       const image = openImage(path);
       const { imageBytes } = image;
       image.close();
+      const opened = { path, number: ++imagesOpened };
       return {
         imageBytes,
-        segments: () => segments(path, imageBytes),
-        read: async (position, length) => (await run({ kind: 'read', path, position, length })).bytes,
+        segments: () => segments(opened, imageBytes),
+        read: async (position, length) => (await run({ kind: 'read', opened, position, length })).bytes,
       };
     },
     async close() {
@@ -101,7 +103,7 @@ export function createPackPool(options: { threads?: number; level?: number } = {
   };
 
   /** Cut ahead of the reader: as many segments as there are threads, and one that waits. */
-  async function* segments(path: string, imageBytes: number): AsyncGenerator<CutSegment> {
+  async function* segments(opened: OpenedImage, imageBytes: number): AsyncGenerator<CutSegment> {
     const ahead: Promise<WorkerResult & { kind: 'cut' }>[] = [];
     const spare: ArrayBuffer[] = [];
     let position = 0;
@@ -109,7 +111,7 @@ export function createPackPool(options: { threads?: number; level?: number } = {
       while (position < imageBytes && ahead.length <= threads) {
         const buffer = spare.pop() ?? new ArrayBuffer(SEGMENT_BYTES);
         const length = Math.min(SEGMENT_BYTES, imageBytes - position);
-        const cut = run({ kind: 'cut', path, position, buffer, length }, [buffer]);
+        const cut = run({ kind: 'cut', opened, position, buffer, length }, [buffer]);
         // Its failure is met when its turn comes; until then it must not count as unhandled.
         cut.catch(() => {});
         ahead.push(cut);

@@ -6,15 +6,25 @@ import { assert, isPeerbootError } from '../base/errors.ts';
 import { Cutter } from '../chunk/slice.ts';
 import { type ImageFile, openImage } from './image-file.ts';
 
+export interface OpenedImage {
+  readonly path: string;
+  readonly number: number;
+}
+
 export type WorkerTask =
   | {
       readonly kind: 'cut';
-      readonly path: string;
+      readonly opened: OpenedImage;
       readonly position: number;
       readonly buffer: ArrayBuffer;
       readonly length: number;
     }
-  | { readonly kind: 'read'; readonly path: string; readonly position: number; readonly length: number }
+  | {
+      readonly kind: 'read';
+      readonly opened: OpenedImage;
+      readonly position: number;
+      readonly length: number;
+    }
   | {
       readonly kind: 'pack';
       readonly buffer: ArrayBuffer;
@@ -35,17 +45,21 @@ export type WorkerResult =
   | { readonly kind: 'pack'; readonly bytes: Uint8Array; readonly digest: string }
   | { readonly kind: 'failed'; readonly message: string; readonly code?: string };
 
-const images = new Map<string, ImageFile>();
+/** The image that tasks were about last; another number is another opening, even of the same path. */
+let current: { readonly number: number; readonly image: ImageFile } | undefined;
 
-function imageAt(path: string): ImageFile {
-  const image = images.get(path) ?? openImage(path);
-  images.set(path, image);
+function imageAt({ path, number }: OpenedImage): ImageFile {
+  if (current?.number === number) return current.image;
+  current?.image.close();
+  current = undefined;
+  const image = openImage(path);
+  current = { number, image };
   return image;
 }
 
-function cut({ path, position, buffer, length }: WorkerTask & { kind: 'cut' }): WorkerResult {
+function cut({ opened, position, buffer, length }: WorkerTask & { kind: 'cut' }): WorkerResult {
   const bytes = new Uint8Array(buffer, 0, length);
-  imageAt(path).read(bytes, position);
+  imageAt(opened).read(bytes, position);
   const cutter = new Cutter();
   const cuts = [...cutter.push(bytes), ...cutter.end()];
   const lengths = Int32Array.from(cuts, ({ kind, length }) => (kind === 'zero' ? -length : length));
@@ -81,7 +95,7 @@ function perform(task: WorkerTask): WorkerResult {
       return pack(task);
     case 'read': {
       const bytes = new Uint8Array(task.length);
-      imageAt(task.path).read(bytes, task.position);
+      imageAt(task.opened).read(bytes, task.position);
       return { kind: 'read', bytes };
     }
   }

@@ -112,6 +112,13 @@ export function openQcow2(file: RandomReader): ImageFile {
     return plain;
   }
 
+  function readCluster(into: Uint8Array, offset: number, within: number): void {
+    if (offset >= file.fileBytes)
+      throw unreadable('the qcow2 image was cut off: a cluster lies beyond its end');
+    // QEMU lets the last cluster of the file be short: what is missing reads as zeros.
+    into.fill(0, file.readInto(into, offset + within));
+  }
+
   return {
     format: 'qcow2',
     imageBytes: header.imageBytes,
@@ -131,8 +138,7 @@ export function openQcow2(file: RandomReader): ImageFile {
         const offset = Number(entry & OFFSET_MASK);
         const zero = header.version === 3 && (entry & ALL_ZERO) !== 0n;
         if (offset === 0 || zero) part.fill(0);
-        // QEMU lets the last cluster of the file be short: what is missing reads as zeros.
-        else part.fill(0, file.readInto(part, offset + within));
+        else readCluster(part, offset, within);
       }
     },
   };

@@ -19,7 +19,6 @@ type ImagePlan = Extract<Plan, { kind: 'image' }>;
 interface Begun {
   readonly manifest: Digest;
   readonly disk: TargetDisk;
-  readonly diskName: string;
   readonly imaging: Imaging;
   readonly tables: ImageTables;
 }
@@ -40,6 +39,7 @@ export class FollowImage {
   readonly #proved = new Set<Digest>();
   #fetchedBytes = 0;
   #refetchedChunks = 0;
+  #diskName: string | undefined;
 
   constructor(ports: AgentPorts, narrator: Narrator, options: FollowOptions) {
     this.#ports = ports;
@@ -87,6 +87,7 @@ export class FollowImage {
     const tables = await fetchTables(content, source, image);
     const disk = machine.openDisk(decision.disk);
     this.#ours.add(decision.disk.name);
+    this.#diskName = decision.disk.name;
     const { clock, timers, log } = this.#ports;
     const imaging = new Imaging(tables, {
       clock,
@@ -96,7 +97,7 @@ export class FollowImage {
       proved: this.#proved,
       changed: () => this.#show(),
     });
-    this.#begun = { manifest: image.manifest.digest, disk, diskName: decision.disk.name, imaging, tables };
+    this.#begun = { manifest: image.manifest.digest, disk, imaging, tables };
     return this.#begun;
   }
 
@@ -182,7 +183,7 @@ export class FollowImage {
     }
     const counts = { fetchedBytes: this.#fetchedBytes, refetchedChunks: this.#refetchedChunks };
     try {
-      const report = this.#narrator.report(machine, this.#options.bootId, counts, this.#begun?.diskName);
+      const report = this.#narrator.report(machine, this.#options.bootId, counts, this.#diskName);
       return (await this.#ports.peer.report(report)).next;
     } catch (error) {
       this.#ports.log.info({ err: error }, 'report not delivered');

@@ -211,7 +211,7 @@ export function durationText(seconds: number): string {
 }
 
 function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.');
+  return text + (/[.!?]$/.test(text) ? '' : '.');
 }
 
 /** Cut or filled to the width; `right` is put at the right edge. What VGA cannot show becomes `?`. */

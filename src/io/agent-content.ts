@@ -44,9 +44,14 @@ export function createAgentContent({ log, root, clocksMs }: AgentContentOptions)
           return bytes;
         },
       }));
-      const ordered = createOrderedSource({ sources, clock: systemClock, log, name: bases[0] ?? 'nowhere' });
+      const [only, second] = sources;
+      // Setting aside serves to prefer another source: the only one is asked again as soon as the session likes.
+      const source =
+        only !== undefined && second === undefined
+          ? only
+          : createOrderedSource({ sources, clock: systemClock, log, name: only?.name ?? 'nowhere' });
       return {
-        ...ordered,
+        ...source,
         async close() {
           await Promise.all(members.map((member) => member.close()));
         },

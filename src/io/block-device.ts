@@ -25,6 +25,19 @@ export function openBlockDevice(options: BlockDeviceOptions): TargetDisk {
   const { path, sizeBytes, log, threads } = options;
   const fd = openForWriting(path);
 
+  /** Work under way: the file must not be closed under a thread, for its number may soon be another file's. */
+  const underWay = new Set<Promise<unknown>>();
+
+  async function ask(...request: Parameters<DiskThreads['ask']>): ReturnType<DiskThreads['ask']> {
+    const work = threads.ask(...request);
+    underWay.add(work);
+    try {
+      return await work;
+    } finally {
+      underWay.delete(work);
+    }
+  }
+
   return {
     sizeBytes,
     async wipe() {
@@ -37,7 +50,7 @@ export function openBlockDevice(options: BlockDeviceOptions): TargetDisk {
       // Handed over without a copy when the bytes own their memory.
       const whole = job.stored.byteLength === job.stored.buffer.byteLength;
       const transfer = whole && job.stored.buffer instanceof ArrayBuffer ? [job.stored.buffer] : [];
-      const reply = await threads.ask({ kind: 'write', fd, job }, transfer);
+      const reply = await ask({ kind: 'write', fd, job }, transfer);
       assert(reply.kind === 'written', 'a write is answered by what was withheld');
       return reply.withheld;
     },
@@ -56,11 +69,12 @@ export function openBlockDevice(options: BlockDeviceOptions): TargetDisk {
       return bytes;
     },
     async prove(rows): Promise<Proof> {
-      const reply = await threads.ask({ kind: 'prove', fd, rows });
+      const reply = await ask({ kind: 'prove', fd, rows });
       assert(reply.kind === 'proved', 'a proof is answered by its outcome');
       return reply.proof;
     },
     async close() {
+      await Promise.allSettled(underWay);
       await promisify(close)(fd);
     },
   };

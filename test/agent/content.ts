@@ -28,6 +28,18 @@ export function gptImage(imageBytes: number, seed = 1): Uint8Array {
 
 export async function signedTree(plain: Uint8Array, name = 'small', version = '1'): Promise<SignedTree> {
   const folder = mkdtempSync(join(tmpdir(), 'pb-agent-'));
+  const image = await addImage(folder, plain, name, version);
+  const tree = join(folder, 'tree');
+  return { folder, tree, root: readFileSync(join(tree, 'catalogue/1.root.json')), image };
+}
+
+/** Publishes into `folder/tree` with the keys in `folder/keys`. */
+export async function addImage(
+  folder: string,
+  plain: Uint8Array,
+  name: string,
+  version: string,
+): Promise<TestImage> {
   const tree = join(folder, 'tree');
   const image = await testImage(plain, { name, version, sliceBytes: 60_000 });
   writeTree(image, tree);
@@ -39,5 +51,5 @@ export async function signedTree(plain: Uint8Array, name = 'small', version = '1
     custom: { kind: 'image', name, version, imageBytes, storedBytes },
   });
   await writer.commit();
-  return { folder, tree, root: readFileSync(writer.rootFile), image };
+  return image;
 }

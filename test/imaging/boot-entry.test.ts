@@ -1,0 +1,87 @@
+// UEFI boot entries: bytes laid out by hand from the specification, and where ours goes among others.
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { toHex } from '../../src/base/bytes.ts';
+import { WireError } from '../../src/base/errors.ts';
+import {
+  bootEntryDescription,
+  bootVariable,
+  encodeBootEntry,
+  encodeBootOrder,
+  parseBootOrder,
+  planBootEntry,
+} from '../../src/imaging/boot-entry.ts';
+import { ESP_TYPE, guidBytes } from '../../src/imaging/layout.ts';
+
+const esp = {
+  number: 1,
+  type: ESP_TYPE,
+  guid: guidBytes('ad5a2a2e-5e4b-4a6c-9c57-6ef0b4b7d0a1'),
+  firstLba: 2048,
+  lastLba: 206_847,
+  name: 'EFI',
+};
+
+it('encodes HD(1,GPT,…,0x800,0x32000)/File(\\EFI\\BOOT\\BOOTX64.EFI) byte for byte', () => {
+  const bytes = encodeBootEntry('till', esp, '\\EFI\\BOOT\\BOOTX64.EFI');
+  expect(toHex(bytes)).toBe(
+    [
+      '01000000', // active
+      '5e00', // the device path has 94 bytes
+      '740069006c006c000000', // "till"
+      '04012a00', // hard drive, 42 bytes
+      '01000000', // partition 1
+      '0008000000000000', // first sector 0x800
+      '0020030000000000', // 0x32000 sectors
+      '2e2a5aad4b5e6c4a9c576ef0b4b7d0a1', // its GUID
+      '0202', // GPT, by signature
+      '04043000', // file path, 48 bytes
+      '5c004500460049005c0042004f004f0054005c0042004f004f0054005800360034002e004500460049000000',
+      '7fff0400', // end
+    ].join(''),
+  );
+  expect(bootEntryDescription(bytes)).toBe('till');
+});
+
+it('a description without an end is a WireError', () => {
+  expect(bootEntryDescription(encodeBootEntry('till', esp, 'x').subarray(0, 10))).toBeInstanceOf(WireError);
+});
+
+describe('planBootEntry', () => {
+  const entries = new Map([
+    [0, 'UiApp'],
+    [1, 'UEFI PXEv4'],
+    [3, 'debian'],
+  ]);
+  it('takes the lowest free number and the first place, and keeps all others in their order', () => {
+    expect(planBootEntry(entries, [1, 0, 3], 'Peerboot till')).toEqual({ number: 2, order: [2, 1, 0, 3] });
+  });
+  it('takes the place of its own former entry', () => {
+    expect(planBootEntry(new Map([...entries, [7, 'Peerboot till']]), [1, 7, 0], 'Peerboot till')).toEqual({
+      number: 7,
+      order: [7, 1, 0],
+    });
+  });
+  it('never loses or doubles an entry of the order', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.integer({ min: 0, max: 65_535 })), (order) => {
+        const plan = planBootEntry(
+          new Map(order.map((number) => [number, `entry ${number}`])),
+          order,
+          'ours',
+        );
+        expect(plan.order.slice(1)).toEqual(order);
+        expect(order).not.toContain(plan.number);
+      }),
+    );
+  });
+});
+
+it('BootOrder makes the round trip, and variables have four upper-case digits', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 65_535 })), (order) => {
+      expect(parseBootOrder(encodeBootOrder(order))).toEqual(order);
+    }),
+  );
+  expect([0, 10, 65_535].map(bootVariable)).toEqual(['Boot0000', 'Boot000A', 'BootFFFF']);
+});

@@ -16,14 +16,34 @@ export interface SignedTree {
 
 /** Bytes of a disk with a real GPT: an ESP and a root partition, with noise, text and zeros in both. */
 export function gptImage(imageBytes: number, seed = 1): Uint8Array {
+  const image = diskBytes(imageBytes, seed);
+  const table = gptOf(imageBytes);
+  for (const [from, to] of [
+    [0, TABLE_BYTES],
+    [imageBytes - TABLE_BYTES, imageBytes],
+  ] as const) {
+    image.set(table.subarray(from, to), from);
+  }
+  return image;
+}
+
+/** MBR, header and entries; header and entries at the end: 34 sectors are enough for either. */
+const TABLE_BYTES = 34 * 512;
+const tables = new Map<number, Uint8Array>();
+
+/** An empty disk of that size as sgdisk divides it; made once, for sgdisk syncs all disks of the system. */
+function gptOf(imageBytes: number): Uint8Array {
+  const known = tables.get(imageBytes);
+  if (known !== undefined) return known;
   const path = join(mkdtempSync(join(tmpdir(), 'pb-gpt-')), 'image.raw');
-  writeFileSync(path, diskBytes(imageBytes, seed));
-  execFileSync('sgdisk', ['--zap-all', path], { stdio: 'ignore' });
+  writeFileSync(path, new Uint8Array(imageBytes));
   execFileSync('sgdisk', [
     ...['-a', '8', '-n', '1:2048:+2M', '-t', '1:ef00', '-c', '1:EFI'],
     ...['-n', '2:0:0', '-t', '2:8300', '-c', '2:root', path],
   ]);
-  return readFileSync(path);
+  const made = readFileSync(path);
+  tables.set(imageBytes, made);
+  return made;
 }
 
 export async function signedTree(plain: Uint8Array, name = 'small', version = '1'): Promise<SignedTree> {

@@ -26,11 +26,13 @@ export function parseIpv4(text: string): Ipv4 | undefined {
 
 /** `bytes` must hold four bytes. */
 export function formatIpv4(bytes: Uint8Array): Ipv4 {
-  return bytes.slice(0, 4).join('.') as Ipv4;
+  return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}` as Ipv4;
 }
 
 export function ipv4Bytes(address: Ipv4): Uint8Array {
-  return Uint8Array.from(address.split('.'), Number);
+  const bytes = new Uint8Array(4);
+  for (const [i, part] of address.split('.').entries()) bytes[i] = Number(part);
+  return bytes;
 }
 
 export const ANY_ADDRESS = '0.0.0.0' as Ipv4;

@@ -98,7 +98,7 @@ async function main(): Promise<void> {
     timers: systemTimers,
     log,
     machine: machinePort(log, threads),
-    network: { up: (note) => bringNetworkUp(log, note) },
+    network: { up: (note) => bringNetworkUp({ log, note }) },
     peer: {
       ...peer,
       async checkIn(checkIn) {

@@ -8,22 +8,31 @@ import type { Log } from '../base/log.ts';
 import { readNics } from './nics.ts';
 
 /** busybox udhcpc configures nothing itself: it calls this with the lease in the environment. */
-const SCRIPT = `#!/bin/sh
+const script = (resolvConf: string) => `#!/bin/sh
 case "$1" in
   deconfig) ip addr flush dev "$interface" ;;
   bound | renew)
     ip addr replace "$ip/\${mask:-24}" dev "$interface"
     for one in $router; do ip route replace default via "$one" dev "$interface" && break; done
-    for one in $dns; do echo "nameserver $one"; done > /etc/resolv.conf
+    for one in $dns; do echo "nameserver $one"; done > ${resolvConf}
     echo "lease $ip/\${mask:-24}"
     ;;
 esac
 `;
-const SCRIPT_PATH = '/run/peerboot-udhcpc';
 /** USB cards and slow drivers appear late. */
 const RESCAN_MS = 2_000;
 /** A port with spanning tree forwards 30 s after the link is up (IEEE 802.1D): until then silence is normal. */
 const PATIENCE_MS = 40_000;
+
+export interface NetworkUpOptions {
+  readonly log: Log;
+  /** Hears what is missing meanwhile: empty when there is nothing to say yet. */
+  readonly note: (why: string) => void;
+  readonly cards?: () => readonly NicFacts[];
+  /** Where the script for udhcpc is put, and where it writes name servers. */
+  readonly scriptPath?: string;
+  readonly resolvConf?: string;
+}
 
 export interface Lease {
   readonly nic: string;
@@ -33,24 +42,25 @@ export interface Lease {
 
 /**
  * Resolves with the first lease, and keeps renewing it; the other cards stop asking. Asks for ever: a cable may be
- * plugged in later. `note` hears what is missing meanwhile.
+ * plugged in later.
  */
-export async function bringNetworkUp(log: Log, note: (why: string) => void): Promise<Lease> {
-  writeFileSync(SCRIPT_PATH, SCRIPT);
-  chmodSync(SCRIPT_PATH, 0o755);
+export async function bringNetworkUp(options: NetworkUpOptions): Promise<Lease> {
+  const { log, note, cards = readNics, scriptPath = '/run/peerboot-udhcpc' } = options;
+  writeFileSync(scriptPath, script(options.resolvConf ?? '/etc/resolv.conf'));
+  chmodSync(scriptPath, 0o755);
   const asking = new Map<string, ChildProcess>();
   const startedMs = performance.now();
   const { promise, resolve } = Promise.withResolvers<Lease>();
   const askWithNewCards = async (): Promise<void> => {
-    for (const card of readNics()) {
+    for (const card of cards()) {
       if (asking.has(card.name)) continue;
       const leased = (ipv4: string) => resolve({ nic: card.name, mac: card.mac, ipv4 });
-      asking.set(card.name, await askForAddress(card, log, leased));
+      asking.set(card.name, await askForAddress(card, scriptPath, log, leased));
     }
   };
   const rescan = setInterval(() => {
     askWithNewCards().catch((error) => log.warn({ err: error }, 'a network card could not be started'));
-    note(missing(readNics(), performance.now() - startedMs));
+    note(missing(cards(), performance.now() - startedMs));
   }, RESCAN_MS);
   await askWithNewCards();
   const lease = await promise;
@@ -69,16 +79,15 @@ function missing(cards: readonly NicFacts[], waitedMs: number): string {
 
 async function askForAddress(
   card: NicFacts,
+  scriptPath: string,
   log: Log,
   leased: (ipv4: string) => void,
 ): Promise<ChildProcess> {
   await promisify(execFile)('ip', ['link', 'set', card.name, 'up']);
   // In the foreground, for ever: 3 s for each answer, after four of them 2 s of rest.
-  const client = spawn(
-    'udhcpc',
-    ['-f', '-i', card.name, '-s', SCRIPT_PATH, '-t', '4', '-T', '3', '-A', '2'],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+  const client = spawn('udhcpc', ['-f', '-i', card.name, '-s', scriptPath, '-t', '4', '-T', '3', '-A', '2'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   client.on('error', (error) => log.error({ nic: card.name, err: error }, 'udhcpc did not start'));
   createInterface({ input: client.stdout }).on('line', (line) => {
     const match = /^lease (\S+)$/.exec(line);

@@ -8,15 +8,16 @@ import { parseMac } from '../base/addresses.ts';
 /** ARPHRD_ETHER (linux/if_arp.h). */
 const ETHERNET = '1';
 
-/** Cards with a device behind them: no loopback, bridges, tunnels. Sorted by name. */
-export function readNics(folder = '/sys/class/net'): NicFacts[] {
+/** Cards with a device behind them: no loopback, bridges, tunnels (unless `virtual`). Sorted by name. */
+export function readNics(folder = '/sys/class/net', options: { virtual?: boolean } = {}): NicFacts[] {
   const addresses = networkInterfaces();
   return readdirSync(folder)
     .sort()
     .flatMap((name) => {
       const home = join(folder, name);
       const mac = parseMac(read(home, 'address') ?? '');
-      const isCard = existsSync(join(home, 'device')) && read(home, 'type') === ETHERNET;
+      const isReal = options.virtual === true || existsSync(join(home, 'device'));
+      const isCard = isReal && read(home, 'type') === ETHERNET;
       if (!isCard || mac === undefined || existsSync(join(home, 'wireless'))) return [];
       const ipv4 = addresses[name]?.find((one) => one.family === 'IPv4')?.cidr ?? undefined;
       const speed = Number(read(home, 'speed'));

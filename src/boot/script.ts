@@ -30,6 +30,7 @@ const PAUSE_S = 5;
 /**
  * What iPXE tells about the machine. `netX` is the NIC that booted, where a bare `${mac}` may be another one.
  * `:uristring` is for text only: on a UUID it sends the raw bytes, and iPXE 1.0.0 cuts its URL at the first zero.
+ * It escapes blanks, so no text can become a command of the script, but not `&`: MAC and UUID come first.
  */
 const QUERY = [
   `mac=${setting('netX/mac:hexhyp')}`,

@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { CheckIn, type CheckInAnswer, ProgressReport } from '../api/agent.ts';
 import { ROUTES } from '../api/routes.ts';
-import { ScriptQuery } from '../api/script.ts';
+import { parseScriptQuery } from '../api/script.ts';
 import { parseIpv4 } from '../base/addresses.ts';
 import { PeerbootError } from '../base/errors.ts';
 import type { NamedFiles } from '../base/named-files.ts';
@@ -40,8 +40,7 @@ export function bootRoutes(app: FastifyInstance, options: BootRoutesOptions): vo
   );
 
   app.get(ROUTES.script, (request, reply) => {
-    // Whatever is wrong with the query, the machine needs a script: fields that cannot be read are left out.
-    const query = ScriptQuery.parse(onlyText(request.query));
+    const query = parseScriptQuery(request.url.slice(request.url.indexOf('?') + 1));
     const known = machines.observe({ kind: 'script', address: addressOf(request), query });
     const decision = (known === undefined ? undefined : machines.decide(known.id)) ?? UNTOLD;
     const machine: ScriptMachine = {
@@ -130,12 +129,6 @@ export function addressOf(request: FastifyRequest): string {
 /** IPv4 as itself, also where a socket of both kinds writes it as `::ffff:10.0.0.1`. */
 function plainAddress(address: string): string {
   return address.replace(/^::ffff:/i, '');
-}
-
-/** The first value of a field that stands twice: a serial number with `&` in it may have forged the second. */
-function onlyText(query: unknown): Record<string, unknown> {
-  const fields = Object.entries((query ?? {}) as Record<string, unknown>);
-  return Object.fromEntries(fields.map(([name, value]) => [name, Array.isArray(value) ? value[0] : value]));
 }
 
 /** UEFI HTTP Boot takes a file for an NBP by this type or by its name. */

@@ -4,9 +4,9 @@ import type { CatalogueImage } from '../../src/api/catalogue.ts';
 import type { Ipv4 } from '../../src/base/addresses.ts';
 import type { Digest } from '../../src/base/digest.ts';
 import { PeerbootError } from '../../src/base/errors.ts';
-import type { Log, LogFields } from '../../src/base/log.ts';
 import type { NamedFiles } from '../../src/base/named-files.ts';
 import type { Clock } from '../../src/base/time.ts';
+import { openBytes } from '../../src/chunk/ports.ts';
 import { systemTimers } from '../../src/io/clock.ts';
 import { type Assignments, createAssignments } from '../../src/service/assignments.ts';
 import type { CatalogueState } from '../../src/service/http-ports.ts';
@@ -17,30 +17,7 @@ import {
 } from '../../src/service/http-service.ts';
 import { type MachineStore, memoryMachineStore } from '../../src/service/machine-store.ts';
 import { createMachines, type Machines, type MachinesOptions } from '../../src/service/machines.ts';
-
-export interface LogLine {
-  readonly level: string;
-  readonly fields: LogFields;
-  readonly message: string;
-}
-
-/** A log that tests can read. */
-export function keptLog(): Log & { readonly lines: LogLine[] } {
-  const lines: LogLine[] = [];
-  const make = (base: LogFields): Log => {
-    const at = (level: string) => (fields: LogFields, message: string) => {
-      lines.push({ level, fields: { ...base, ...fields }, message });
-    };
-    return {
-      debug: at('debug'),
-      info: at('info'),
-      warn: at('warn'),
-      error: at('error'),
-      child: (fields) => make({ ...base, ...fields }),
-    };
-  };
-  return { ...make({}), lines };
-}
+import { type Logbook, logbook } from '../support/logbook.ts';
 
 /** A clock that stands still until it is told to go on. */
 export function handClock(): Clock & { advance(ms: number): void } {
@@ -77,7 +54,7 @@ export interface Registry {
   readonly assignments: Assignments;
   readonly store: MachineStore;
   readonly clock: ReturnType<typeof handClock>;
-  readonly log: ReturnType<typeof keptLog>;
+  readonly log: Logbook;
   images: CatalogueImage[];
 }
 
@@ -85,7 +62,7 @@ export function registry(
   options: Partial<MachinesOptions> & { clock?: ReturnType<typeof handClock> } = {},
 ): Registry {
   const clock = options.clock ?? handClock();
-  const log = keptLog();
+  const log = logbook();
   const store = options.store ?? memoryMachineStore();
   const assignments = createAssignments({ store, clock, log });
   const made = { clock, log, store, assignments, images: [image('debian', '12.1')] };
@@ -124,10 +101,10 @@ export function testPeer(
     addresses: (): Ipv4[] => [],
     files: namedFiles(BOOT_FILES),
     content: {
-      get: async ({ digest }) => {
+      open: async ({ digest }) => {
         const bytes = chunks.get(digest);
         if (bytes === undefined) throw new PeerbootError('PB-CHUNK-MISSING', `nobody has ${digest}`);
-        return bytes;
+        return openBytes(bytes);
       },
     },
     catalogue: {

@@ -98,7 +98,7 @@ function largestChunk(tree: string): string {
   return sized.sort((a, b) => b.size - a.size)[0]?.path ?? '';
 }
 
-describe('the peer', () => {
+describe.concurrent('the peer', () => {
   it(
     'is killed and restarted mid-image: the same machine finishes, nothing verified is fetched again',
     { timeout: CASE_LIMIT_MS },

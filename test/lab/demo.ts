@@ -62,10 +62,16 @@ const SAID: Readonly<Record<Moment, string>> = {
 /** What the agent prints on the serial line while it works: `peerboot: imaging 43% 12.3 MB/s`. */
 const AGENT_LINE = /^peerboot: (imaging|verifying) +(\d+)% ?(.*)$/;
 
-function followScreen(target: Target, view: DemoView): void {
+function followScreen(target: Target, view: DemoView, screenshots: boolean): void {
+  const pictured = new Set<string>();
   target.serial.listen((line) => {
     const match = line === undefined ? null : AGENT_LINE.exec(line);
-    if (match !== null) view.target(target.name, `${match[1]} ${match[3]}`, Number(match[2]) / 100);
+    if (match === null) return;
+    const [, step = '', percent, rest] = match;
+    view.target(target.name, `${step} ${rest}`, Number(percent) / 100);
+    if (!screenshots || Number(percent) < 40 || pictured.has(step)) return;
+    pictured.add(step);
+    picture(target, step);
   });
 }
 
@@ -100,7 +106,7 @@ async function play(lab: Lab, options: DemoOptions, view: DemoView): Promise<Dem
       mac: `52:54:00:77:00:${number.toString(16).padStart(2, '0')}`,
       diskBytes: DISK_BYTES,
     });
-    followScreen(target, view);
+    followScreen(target, view, options.screenshots);
     return followStory(target, peer, (moment, seconds) => {
       view.target(target.name, `${SAID[moment]} ${pc.dim(`${seconds} s`)}`);
       if (options.screenshots) picture(target, moment);

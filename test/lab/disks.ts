@@ -33,37 +33,6 @@ export async function smallImage(): Promise<string> {
   return path;
 }
 
-/** What the boot sector below says on the serial line. */
-export const LOCAL_MARKER = 'BOOTED-FROM-LOCAL-DISK';
-
-/** A disk whose boot sector prints `LOCAL_MARKER` on the first serial port and halts: a whole BIOS boot in a moment. */
-export function localBootDisk(path: string): string {
-  blankDisk(path, 4 * MIB);
-  const program = [
-    [0x31, 0xc0, 0x8e, 0xd8, 0xfc], // xor ax,ax; mov ds,ax; cld
-    [0xbe, 0x1c, 0x7c], //             mov si, message
-    [0xac, 0x84, 0xc0, 0x74, 0x0d], // next: lodsb; test al,al; jz end
-    [0x88, 0xc4, 0xba, 0xfd, 0x03], // mov ah,al; mov dx, line status
-    [0xec, 0xa8, 0x20, 0x74, 0xfb], // wait: in al,dx; test al,0x20; jz wait
-    [0xb2, 0xf8, 0x88, 0xe0, 0xee], // mov dl,0xf8; mov al,ah; out dx,al
-  ].flat();
-  const loop = [0xeb, (0x08 - (program.length + 2)) & 0xff]; // jmp next
-  const end = [0xf4, 0xeb, 0xfd]; //                             end: hlt; jmp end
-  const message = Buffer.from(`\r\n${LOCAL_MARKER}\r\n\0`);
-  const sector = Buffer.alloc(512);
-  const code = [...program, ...loop, ...end];
-  sector.set(code, 0);
-  // The two jumps and the message's address depend on the lengths above.
-  sector[12] = program.length + loop.length - 13;
-  sector.writeUInt16LE(0x7c00 + code.length, 6);
-  sector.set(message, code.length);
-  sector.set([0x55, 0xaa], 510);
-  const file = openSync(path, 'r+');
-  writeSync(file, sector, 0, 512, 0);
-  closeSync(file);
-  return path;
-}
-
 /** A disk that somebody uses: GPT and a file system with a label. */
 export async function usedDisk(path: string, bytes: number): Promise<string> {
   blankDisk(path, bytes);

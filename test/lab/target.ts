@@ -69,6 +69,9 @@ function firmwareArguments(options: TargetOptions, folder: string): string[] {
     'if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd',
     '-drive',
     `if=pflash,format=raw,unit=1,file=${variables}`,
+    // A store has no boot server on IPv6; without this a machine told to boot its disk first waits a minute for one.
+    '-fw_cfg',
+    'name=opt/org.tianocore/IPv6PXESupport,string=no',
   ];
 }
 

@@ -4,7 +4,8 @@ import { appendFileSync, readFileSync, statSync } from 'node:fs';
 import { arch, totalmem } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import { createDisplay } from './agent/display.ts';
-import type { AgentPorts, MachinePort } from './agent/ports.ts';
+import type { AgentPorts, MachinePort, ScreenPort } from './agent/ports.ts';
+import { ERROR_TABLE } from './base/error-table.ts';
 import { PeerbootError } from './base/errors.ts';
 import type { Log } from './base/log.ts';
 import { openBlockDevice } from './io/block-device.ts';
@@ -20,13 +21,16 @@ import { openTerminal } from './io/screen.ts';
 import { readSmbios } from './io/smbios.ts';
 
 const VERSION = '0.1.0';
+/** As many as a check-in carries (api/agent). */
+const MOST_NICS = 32;
+const MOST_DISKS = 64;
 const TRUST_ROOT = '/peerboot/root.json';
 /** Kept in memory only: the target's disk is not ours to write logs to. */
 const LOG_FILE = '/run/peerboot.log';
 function machinePort(log: Log, threads: DiskThreads): MachinePort {
   return {
     facts: () => {
-      const nics = readNics();
+      const nics = readNics().slice(0, MOST_NICS);
       return {
         agentVersion: VERSION,
         firmware: isUefi() ? 'uefi' : 'bios',
@@ -35,7 +39,7 @@ function machinePort(log: Log, threads: DiskThreads): MachinePort {
         memoryBytes: totalmem(),
         identity: { ...readSmbios(), macs: nics.map((nic) => nic.mac) },
         nics,
-        disks: readDisks(),
+        disks: readDisks().slice(0, MOST_DISKS),
       };
     },
     openDisk({ name, sizeBytes }) {
@@ -88,8 +92,12 @@ async function main(): Promise<void> {
   const log = memoryLog();
   await quietKernelConsole();
   await boundDirtyBytes();
-  const base = kernelCommandLine().get('peerboot.peer');
-  if (base === undefined) throw new Error('the kernel command line has no peerboot.peer=http://…');
+  const screen = createDisplay(systemClock, {
+    screen: openTerminal('/dev/tty0'),
+    serial: openTerminal('/dev/ttyS0'),
+  });
+  const base = kernelCommandLine().get('peerboot.peer') ?? '';
+  if (!/^https?:\/\/[^/]+$/.test(base)) return showStranded(screen, base);
   const peer = createAgentPeer(base);
   let peerWallMs = Number.NaN;
   const builtMs = statSync(TRUST_ROOT, { throwIfNoEntry: false })?.mtimeMs ?? Number.NaN;
@@ -112,13 +120,26 @@ async function main(): Promise<void> {
       root: trustRoot,
       clocksMs: () => [Date.now(), peerWallMs, builtMs],
     }),
-    screen: createDisplay(systemClock, {
-      screen: openTerminal('/dev/tty0'),
-      serial: openTerminal('/dev/ttyS0'),
-    }),
+    screen,
   };
   await runAgent(ports, { version: VERSION, bootId: randomUUID() });
-  // The machine restarts any moment, or stays as it is: either way this program does not end.
+  stay();
+}
+
+/** Whoever booted this machine did not say where the peer is: nothing to do but to say so. */
+function showStranded(screen: ScreenPort, base: string): void {
+  const code = 'PB-PEER-UNNAMED';
+  const what = `the kernel command line has peerboot.peer=${base}, not http://address:port`;
+  screen.show({
+    step: 'failed',
+    version: VERSION,
+    failure: { code, what, remedy: ERROR_TABLE[code].remedy },
+  });
+  stay();
+}
+
+/** The machine restarts any moment, or stays as it is: either way this program does not end. */
+function stay(): void {
   setInterval(() => {}, 2 ** 30);
 }
 

@@ -54,7 +54,10 @@ export class FollowImage {
     try {
       const begun = await this.#begin(source, plan);
       const sealed = await this.#drive(answer.machine, plan, source, begun);
-      if (sealed === undefined) return false;
+      if (sealed === undefined) {
+        await this.#giveUp(begun);
+        return false;
+      }
       await this.#finish(answer.machine, plan, begun, sealed);
       return true;
     } finally {

@@ -219,6 +219,11 @@ export const ERROR_TABLE = {
     remedy:
       'Check that `peerboot up` runs on the peer named on the screen; the target tries again by itself.',
   },
+  'PB-PEER-UNNAMED': {
+    means: 'The agent was started without the address of its peer',
+    remedy:
+      "Boot the target through a peer's own script, or give the kernel `peerboot.peer=http://address:port`.",
+  },
   // Boot assets
   'PB-ASSETS-MISSING': {
     means: 'There are no boot assets: the NBPs, the kernel and the agent that machines load by network',

@@ -58,12 +58,13 @@ export function createAgentContent({ log, root, clocksMs }: AgentContentOptions)
       };
     },
     async images(source) {
-      const { images } = await verifyCatalogueOnce({
+      const { images, stale } = await verifyCatalogueOnce({
         root: root(),
         fetchFile: (name) => source.fetchFile(cataloguePath(name), { maxBytes: MOST_METADATA_BYTES }),
         source: source.name,
         clocksMs: clocksMs(),
       });
+      if (stale) log.warn({ source: source.name }, 'the catalogue is past its date, but within its grace');
       return images;
     },
     unpack: unzstd,

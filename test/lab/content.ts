@@ -69,12 +69,15 @@ export async function publishTree(image: string, name: string, version: string):
 }
 
 /** Everything for the whole story: minutes on a new machine, a second or two when it is all in the cache. */
-export async function prepareContent(progress: (message: string) => void): Promise<LabContent> {
-  progress('building the Debian 12 image (once)');
+export async function prepareContent(
+  stage: (message: string) => void,
+  progress: (detail: string) => void = () => {},
+): Promise<LabContent> {
+  stage('Debian 12 image, built once');
   const image = await ensureImage({ version: '1', progress });
-  progress('publishing it: cut, packed, signed');
+  stage('publishing it: cut, packed, signed');
   const published = await publishTree(image.path, 'debian-12', '1');
-  progress('building the boot assets: NBPs, kernel, agent');
+  stage('boot assets: NBPs, kernel, agent');
   const assets = await ensureBootAssets({ root: readFileSync(published.root), kernel: 'cloud', progress });
   return { ...published, assets: assets.folder, image: 'debian-12', imageBytes: image.bytes };
 }

@@ -16,10 +16,10 @@ export const silentView: DemoView = { step() {}, detail() {}, target() {}, say()
 
 const STORE = [
   '   head office                     the store',
-  '  ┌────────────┐   slow line   ┌─────────────┐        ┌────────────┐',
-  '  │ CDN: nginx │═══════════════│ peer: a PC  │──switch──│ bare machine │',
-  '  └────────────┘               └─────────────┘    │   └────────────┘',
-  '                                    DHCP server ──┘   (addresses only)',
+  '  ┌────────────┐   slow line   ┌─────────────┐      ┌──────────────┐',
+  '  │ CDN: nginx │═══════════════│ peer: a PC  │──┬───│ bare machine │',
+  '  └────────────┘               └─────────────┘  │   └──────────────┘',
+  '                                                └── DHCP server: addresses only',
 ];
 
 const BAR_CELLS = 28;
@@ -30,10 +30,10 @@ export function bar(fraction: number, cells = BAR_CELLS): string {
   return `${'█'.repeat(full)}${'░'.repeat(cells - full)}`;
 }
 
-/** Live lines are redrawn in place on a terminal; elsewhere each change of state is a line of its own. */
+/** Live lines are redrawn in place on a terminal; elsewhere each moment is a line of its own. */
 export function createView(out: NodeJS.WriteStream): DemoView {
   const live = out.isTTY === true;
-  const targets = new Map<string, { state: string; fraction: number | undefined }>();
+  const targets = new Map<string, { state: string; fraction: number | undefined; since: number }>();
   let step: { message: string; since: number; detail: string } | undefined;
   let drawn = 0;
 
@@ -48,12 +48,12 @@ export function createView(out: NodeJS.WriteStream): DemoView {
     const lines: string[] = [];
     if (step !== undefined)
       lines.push(`  ${pc.cyan('◌')} ${step.message} ${pc.dim(`${seconds(step.since)} ${step.detail}`)}`);
-    for (const [name, { state, fraction }] of targets) {
+    for (const [name, { state, fraction, since }] of targets) {
       const picture =
         fraction === undefined
           ? ''
           : ` ${pc.green(bar(fraction))} ${String(Math.round(fraction * 100)).padStart(3)} %`;
-      lines.push(`  ${pc.bold(name.padEnd(9))}${picture} ${state}`);
+      lines.push(`  ${pc.bold(name.padEnd(9))}${pc.dim(seconds(since).padStart(8))}${picture} ${state}`);
     }
     const width = (out.columns ?? 100) - 1;
     out.write(lines.map((line) => `${line.length > width + 40 ? line.slice(0, width) : line}\n`).join(''));
@@ -84,8 +84,12 @@ export function createView(out: NodeJS.WriteStream): DemoView {
     target(name, state, fraction) {
       finishStep();
       const before = targets.get(name);
-      targets.set(name, { state, fraction });
-      if (!live && before?.state !== state) out.write(`  ${name.padEnd(9)} ${state}\n`);
+      targets.set(name, { state, fraction, since: before?.since ?? performance.now() });
+      if (!live && fraction === undefined && before?.state !== state) {
+        out.write(
+          `  ${name.padEnd(9)} ${seconds(before?.since ?? performance.now()).padStart(8)} ${state}\n`,
+        );
+      }
     },
     say(message) {
       finishStep();

@@ -85,8 +85,7 @@ function picture(target: Target, moment: string): void {
 }
 
 async function play(lab: Lab, options: DemoOptions, view: DemoView): Promise<DemoReport> {
-  view.step('preparing content');
-  const content = await prepareContent((message) => view.detail(message));
+  const content = await prepareContent(view.step, view.detail);
   view.step('opening the store: DHCP server, CDN, peer');
   const cdn = await lab.startCdn(content.tree);
   const peer = await lab.startPeer({
@@ -106,9 +105,10 @@ async function play(lab: Lab, options: DemoOptions, view: DemoView): Promise<Dem
       mac: `52:54:00:77:00:${number.toString(16).padStart(2, '0')}`,
       diskBytes: DISK_BYTES,
     });
+    view.target(target.name, 'is switched on, its disk empty');
     followScreen(target, view, options.screenshots);
-    return followStory(target, peer, (moment, seconds) => {
-      view.target(target.name, `${SAID[moment]} ${pc.dim(`${seconds} s`)}`);
+    return followStory(target, peer, (moment) => {
+      view.target(target.name, SAID[moment]);
       if (options.screenshots) picture(target, moment);
     });
   });

@@ -6,7 +6,7 @@ import { followStory, STORY_LIMIT_MS } from './story.ts';
 
 let content: LabContent;
 beforeAll(async () => {
-  content = await prepareContent((message) => console.log(message));
+  content = await prepareContent(() => {});
 });
 
 describe('a bare machine is imaged from an ordinary endpoint, and boots', () => {

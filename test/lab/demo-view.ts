@@ -8,11 +8,10 @@ export interface DemoView {
   detail(message: string): void;
   /** The live state of one target; `fraction` draws a bar. */
   target(name: string, state: string, fraction?: number): void;
-  say(message: string): void;
   close(): void;
 }
 
-export const silentView: DemoView = { step() {}, detail() {}, target() {}, say() {}, close() {} };
+export const silentView: DemoView = { step() {}, detail() {}, target() {}, close() {} };
 
 const STORE = [
   '   head office                     the store',
@@ -90,12 +89,6 @@ export function createView(out: NodeJS.WriteStream): DemoView {
           `  ${name.padEnd(9)} ${seconds(before?.since ?? performance.now()).padStart(8)} ${state}\n`,
         );
       }
-    },
-    say(message) {
-      finishStep();
-      wipe();
-      out.write(`${message}\n`);
-      draw();
     },
     close() {
       finishStep();

@@ -75,13 +75,14 @@ function followScreen(target: Target, view: DemoView, screenshots: boolean): voi
   });
 }
 
+const pictures: Promise<void>[] = [];
+
 /** Pictures of a target's screen at its most telling moments, for the README. */
 function picture(target: Target, moment: string): void {
   const folder = join(CACHE, 'screenshots');
   mkdirSync(folder, { recursive: true });
-  target
-    .screenshot(join(folder, `${target.firmware}-${moment}.png`))
-    .catch((error) => console.error(String(error)));
+  const taken = target.screenshot(join(folder, `${target.firmware}-${moment}.png`));
+  pictures.push(taken.catch((error) => console.error(String(error))));
 }
 
 async function play(lab: Lab, options: DemoOptions, view: DemoView): Promise<DemoReport> {
@@ -113,6 +114,7 @@ async function play(lab: Lab, options: DemoOptions, view: DemoView): Promise<Dem
     });
   });
   const targets = await Promise.all(stories);
+  await Promise.all(pictures);
   return {
     ok: targets.every((target) => target.ready),
     imageBytes: content.imageBytes,
@@ -126,10 +128,14 @@ const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 function summary(report: DemoReport): string {
   const last = Math.max(...report.targets.map((target) => target.seconds.ready ?? 0));
+  const who =
+    report.targets.length === 1
+      ? 'The machine has booted a system of its own'
+      : 'All machines have booted systems of their own';
   return [
     '',
-    `${pc.green('✓')} ${report.targets.length === 1 ? 'The machine' : 'All machines'} booted from their own disk, ${last} s after power-on.`,
-    `  image ${megabytes(report.imageBytes)}, stored ${megabytes(report.storedBytes)}, crossed the WAN ${megabytes(report.wanBytes)}`,
+    `  ${pc.green('✓')} ${who}, ${last} s after power-on.`,
+    `    image ${megabytes(report.imageBytes)}, stored ${megabytes(report.storedBytes)}, crossed the WAN ${megabytes(report.wanBytes)}`,
     '',
   ].join('\n');
 }
@@ -147,7 +153,8 @@ async function main(): Promise<number> {
   try {
     lab = await openLab();
     report = await Promise.race([play(lab, options, view), interrupted]);
-    if (!options.json) view.say(summary(report));
+    view.close();
+    if (!options.json) console.log(summary(report));
   } catch (error) {
     report.error = error instanceof Error ? error.message : String(error);
     if (lab !== undefined && !report.error.startsWith('stopped by')) {

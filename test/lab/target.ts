@@ -46,7 +46,9 @@ function qmp(socketPath: string, command: string, args: Record<string, unknown>)
     let answers = 0;
     socket.setTimeout(10_000, () => socket.destroy(new Error(`QMP ${command} did not answer`)));
     socket.on('error', reject);
-    createInterface({ input: socket }).on('line', (line) => {
+    const lines = createInterface({ input: socket });
+    lines.on('error', reject);
+    lines.on('line', (line) => {
       const message = JSON.parse(line) as { QMP?: unknown; return?: unknown; error?: { desc: string } };
       if (message.QMP !== undefined) send('qmp_capabilities');
       else if (message.error !== undefined)

@@ -1,17 +1,12 @@
 // `npm run boot-assets -- [--kernel generic|cloud] [--root <root.json>] [--nbp <name>=<path>]`: builds, shows sizes.
 import { existsSync, renameSync, rmSync, symlinkSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { isPeerbootError } from '../src/base/errors.ts';
-import {
-  CURRENT_ASSETS,
-  ensureBootAssets,
-  KERNELS,
-  type KernelKind,
-  NBP_NAMES,
-  type NbpName,
-} from './recipe.ts';
+import { CACHE } from '../tools/cache.ts';
+import { KERNELS, type KernelKind, NBP_NAMES, type NbpName } from './base.ts';
+import { ensureBootAssets } from './recipe.ts';
 
 export { type BootAssets, type BootAssetsWish, ensureBootAssets } from './recipe.ts';
 
@@ -50,12 +45,14 @@ async function main(words: string[]): Promise<number> {
   return 0;
 }
 
+const CURRENT = join(CACHE, 'assets/current');
+
 /** `current` is swapped in one step: whoever starts now sees the old folder or the new one. */
 function pointAt(folder: string): void {
-  const next = `${CURRENT_ASSETS}.next`;
+  const next = `${CURRENT}.next`;
   rmSync(next, { force: true });
   symlinkSync(basename(folder), next);
-  renameSync(next, CURRENT_ASSETS);
+  renameSync(next, CURRENT);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -25,8 +25,8 @@ export async function bundleAgent(): Promise<Uint8Array> {
     platform: 'node',
     target: 'node24',
     format: 'esm',
+    // White space stays: a stack trace on a machine's screen must name a line.
     minifySyntax: true,
-    minifyWhitespace: true,
     legalComments: 'none',
     logLevel: 'silent',
     // CommonJS dependencies inside the bundle call require for Node's own modules.

@@ -14,37 +14,34 @@ export type CpioEntry =
     };
 
 /**
- * One archive of these entries, sorted by path, owned by root, dated 1970, numbered in order.
- * Padded to 512 bytes, so that another archive may follow (Linux: Documentation/driver-api/early-userspace).
+ * One archive of these entries, sorted by path, owned by root, numbered in order, all dated `modifiedSeconds` (since
+ * 1970, below 2^32). Padded to 512 bytes, so that another archive may follow (Linux: Documentation/driver-api/early-userspace).
  */
-export function cpio(entries: readonly CpioEntry[]): Uint8Array {
+export function cpio(entries: readonly CpioEntry[], modifiedSeconds = 0): Uint8Array {
   const sorted = [...entries].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
-  const parts = sorted.flatMap((entry, i) => member(entry, i + 1));
-  const trailer = header({ path: 'TRAILER!!!', mode: 0, inode: 0, size: 0, links: 1 });
+  const parts = sorted.flatMap((entry, i) => member(entry, i + 1, modifiedSeconds));
+  const trailer = header({ path: 'TRAILER!!!', mode: 0, inode: 0, size: 0, links: 1, modified: 0 });
   const whole = concatBytes([...parts, trailer]);
   return concatBytes([whole, padding(whole.length, 512)]);
 }
 
-function member(entry: CpioEntry, inode: number): Uint8Array[] {
+function member(entry: CpioEntry, inode: number, modified: number): Uint8Array[] {
+  const common = { path: entry.path, inode, modified };
   switch (entry.kind) {
     case 'folder':
-      return [header({ path: entry.path, mode: 0o040755, inode, size: 0, links: 2 })];
+      return [header({ ...common, mode: 0o040755, size: 0, links: 2 })];
     case 'file': {
       const mode = entry.executable ? 0o100755 : 0o100644;
-      const head = header({ path: entry.path, mode, inode, size: entry.bytes.length, links: 1 });
+      const head = header({ ...common, mode, size: entry.bytes.length, links: 1 });
       return [head, entry.bytes, padding(entry.bytes.length, 4)];
     }
     case 'link': {
       const to = fromText(entry.to);
-      return [
-        header({ path: entry.path, mode: 0o120777, inode, size: to.length, links: 1 }),
-        to,
-        padding(to.length, 4),
-      ];
+      return [header({ ...common, mode: 0o120777, size: to.length, links: 1 }), to, padding(to.length, 4)];
     }
     case 'character-device': {
       const device = { major: entry.major, minor: entry.minor };
-      return [header({ path: entry.path, mode: 0o020600, inode, size: 0, links: 1, device })];
+      return [header({ ...common, mode: 0o020600, size: 0, links: 1, device })];
     }
   }
 }
@@ -55,20 +52,21 @@ interface Head {
   readonly inode: number;
   readonly size: number;
   readonly links: number;
+  readonly modified: number;
   readonly device?: { readonly major: number; readonly minor: number };
 }
 
 /** Magic and thirteen numbers of eight hexadecimal digits, then the name, NUL, padded to four bytes. */
 function header(head: Head): Uint8Array {
   const name = fromText(head.path);
-  const [owner, group, modified, deviceMajor, deviceMinor, check] = [0, 0, 0, 0, 0, 0];
+  const [owner, group, deviceMajor, deviceMinor, check] = [0, 0, 0, 0, 0];
   const numbers = [
     head.inode,
     head.mode,
     owner,
     group,
     head.links,
-    modified,
+    head.modified,
     head.size,
     deviceMajor,
     deviceMinor,

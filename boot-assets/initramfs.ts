@@ -1,6 +1,7 @@
-// Puts the agent's initramfs together from unpacked packages: what lies where in the target's first file system.
+// Puts the agent's initramfs together: what lies where in the target's first file system.
 import { cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { constants, zstdCompressSync } from 'node:zlib';
 import { fromText } from '../src/base/bytes.ts';
 import { run } from '../tools/run.ts';
 import { type CpioEntry, cpio } from './cpio.ts';
@@ -11,9 +12,8 @@ export interface Ingredients {
   readonly kernel: string;
   readonly busybox: string;
   readonly libraries: readonly string[];
-  /** Path of Node's program, and the agent's bundle. */
+  /** Path of Node's program. */
   readonly node: string;
-  readonly agent: Uint8Array;
   /** An empty folder to work in. */
   readonly scratch: string;
 }
@@ -23,8 +23,30 @@ const LIBRARIES = ['libc', 'libdl', 'libgcc_s', 'libm', 'libpthread', 'libresolv
 const LOADER = 'ld-linux-x86-64.so.2';
 const FOLDERS = ['dev', 'etc', 'mnt', 'proc', 'root', 'run', 'sys', 'tmp', 'usr', 'var'];
 
-/** The archive, not yet compressed. */
-export async function initramfs(from: Ingredients): Promise<Uint8Array> {
+/**
+ * The small archive of what differs by release and organisation: the agent, and the trust root that it pins. Its date
+ * is the earliest that the agent takes the present for, whatever the machine's clock says.
+ */
+export function agentArchive(
+  agent: Uint8Array,
+  root: Uint8Array | undefined,
+  modifiedSeconds: number,
+): Uint8Array {
+  const files = [file('peerboot/agent.mjs', agent, false)];
+  if (root !== undefined) files.push(file('peerboot/root.json', root, false));
+  return cpio([{ kind: 'folder', path: 'peerboot' }, ...files], modifiedSeconds);
+}
+
+/** 10 takes five seconds for 110 MB; 19 takes three minutes for a tenth less. */
+const ZSTD_LEVEL = 10;
+
+/** One zstd frame, which kernels since 5.9 unpack themselves; on one thread, so that the same goes in and comes out. */
+export function pack(archive: Uint8Array): Uint8Array {
+  return zstdCompressSync(archive, { params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } });
+}
+
+/** The big archive, not yet compressed: Node with its libraries, busybox, drivers, init. */
+export async function systemArchive(from: Ingredients): Promise<Uint8Array> {
   const busybox = join(from.busybox, 'bin/busybox');
   const applets = (await run(busybox, ['--list'])).trim().split('\n');
   const node = join(from.scratch, 'node');
@@ -33,7 +55,6 @@ export async function initramfs(from: Ingredients): Promise<Uint8Array> {
     file('init', readFileSync(new URL('./init.sh', import.meta.url)), true),
     file('bin/busybox', readFileSync(busybox), true),
     file('bin/node', readFileSync(node), true),
-    file('peerboot/agent.mjs', from.agent, false),
     file('etc/mdev.conf', fromText('$MODALIAS=.* 0:0 660 @modprobe -q -b "$MODALIAS"\n'), false),
     ...applets.filter((name) => name !== 'busybox').map((name) => link(`bin/${name}`, 'busybox')),
     // The kernel calls /sbin/modprobe for what it needs; scripts look in /usr/bin.

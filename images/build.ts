@@ -1,10 +1,10 @@
 // `npm run image -- [--name <name>] [--version <version>] [--package <Debian package>]…`: builds a test image.
-import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { isPeerbootError, PeerbootError } from '../src/base/errors.ts';
-import { cached, ROOT, recipeDigest } from '../tools/cache.ts';
+import { cached, ROOT, recipeDigest, remove } from '../tools/cache.ts';
 import { ensureHost } from '../tools/host.ts';
 import { buildDisk } from './disk.ts';
 import { type ImageWish, imageRecipe } from './recipe.ts';
@@ -35,7 +35,7 @@ export async function ensureImage(wish: ImageWish = {}): Promise<BuiltImage> {
     mkdirSync(work);
     await buildSystem(join(work, 'system'), recipe, progress);
     await buildDisk(join(work, 'system'), join(into, 'disk.raw'), recipe, work, progress);
-    rmSync(work, { recursive: true });
+    remove(work);
   });
   const path = join(folder, 'disk.raw');
   return { path, bytes: statSync(path).size };

@@ -8,10 +8,12 @@ import type { ImageRecipe } from './recipe.ts';
 const MIB = 1024 * 1024;
 const SECTOR_BYTES = 512;
 const DISK_MIB = 512;
-/** In MiB from the start of the disk; the last MiB is the backup GPT's. FAT32 needs some 33 MiB. */
+/** In MiB from the start of the disk. FAT32 needs some 33 MiB. */
 const BIOS = { start: 1, size: 1 };
 const ESP = { start: 2, size: 36 };
-const ROOT = { start: 38, size: DISK_MIB - 38 - 1 };
+const ROOT = { start: 38 };
+/** Up to the backup GPT (33 sectors), so that there is nothing to grow into on a disk of just this size. */
+const ROOT_BLOCKS = Math.floor(((DISK_MIB - ROOT.start) * MIB - 33 * SECTOR_BYTES) / 4096);
 
 /** `work` is a folder for intermediate files. */
 export async function buildDisk(
@@ -28,7 +30,7 @@ export async function buildDisk(
   const ext4 = ['-q', '-F', '-L', 'root', '-U', ids.rootFileSystem, '-E', `hash_seed=${ids.hashSeed}`];
   // GRUB 2.06 cannot read the two features that newer mkfs switch on. A small journal is one less thing to send.
   const features = ['-O', '^metadata_csum_seed,^orphan_file', '-J', 'size=4', '-m', '1', '-b', '4096'];
-  await run('mkfs.ext4', [...ext4, ...features, '-d', system, root, `${ROOT.size}M`], { env });
+  await run('mkfs.ext4', [...ext4, ...features, '-d', system, root, String(ROOT_BLOCKS)], { env });
 
   progress('GRUB for BIOS and UEFI');
   const grub = await makeGrub(work, ids.rootFileSystem, progress);
@@ -46,12 +48,12 @@ export async function buildDisk(
   truncateSync(image, DISK_MIB * MIB);
   const partition = (
     number: number,
-    at: { start: number; size: number },
+    at: { start: number; size?: number },
     type: string,
     id: string,
     name: string,
   ) => [
-    `--new=${number}:${at.start}M:+${at.size}M`,
+    `--new=${number}:${at.start}M:${at.size === undefined ? '0' : `+${at.size}M`}`,
     `--typecode=${number}:${type}`,
     `--partition-guid=${number}:${id}`,
     `--change-name=${number}:${name}`,

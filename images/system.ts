@@ -124,7 +124,13 @@ function configure(folder: string, recipe: ImageRecipe): void {
   const marker = `PEERBOOT-READY ${recipe.name} ${recipe.version}`;
   put(folder, 'etc/hostname', 'till\n');
   put(folder, 'etc/hosts', '127.0.0.1 localhost\n127.0.1.1 till\n::1 localhost\n');
-  put(folder, 'etc/fstab', `UUID=${recipe.ids.rootFileSystem} / ext4 errors=remount-ro 0 0\n`);
+  put(
+    folder,
+    'etc/fstab',
+    `UUID=${recipe.ids.rootFileSystem} / ext4 errors=remount-ro,x-systemd.growfs 0 0\n`,
+  );
+  // At the first start the root partition grows to the end of the disk, and then its file system.
+  put(folder, 'etc/repart.d/root.conf', '[Partition]\nType=root\n');
   put(folder, 'etc/issue', `${recipe.name} ${recipe.version} \\n \\l\n\n`);
   // An empty machine-id is filled in at the first boot: every machine imaged gets its own.
   put(folder, 'etc/machine-id', '');

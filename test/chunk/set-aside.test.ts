@@ -73,7 +73,7 @@ describe('notes of chunks', () => {
   const digest = (number: number) => `sha256:${number}` as const;
   const noNotes: ChunkNotes = new Map();
 
-  it('last 5 s for what is missing, 60 s for what is wrong', () => {
+  it('last 5 s for what is missing, 15 s for what is wrong', () => {
     const notes = withNote(withNote(noNotes, digest(1), 'missing', 0), digest(2), 'corrupt', 0);
     expect(notes.get(digest(1))).toEqual({ why: 'missing', untilMs: 5_000 });
     expect(notes.get(digest(2))).toEqual({ why: 'corrupt', untilMs: 15_000 });

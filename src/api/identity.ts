@@ -51,7 +51,8 @@ export const DiskFacts = z.object({
   logicalSectorBytes: z.number().int().positive(),
   model: z.string().max(128).optional(),
   serial: smbiosText.optional(),
-  transport: z.enum(['virtio', 'nvme', 'sata', 'scsi', 'usb', 'mmc', 'other']),
+  /** `emmc` is soldered to the board, `mmc` is a card that somebody may have left in. */
+  transport: z.enum(['virtio', 'nvme', 'sata', 'scsi', 'usb', 'emmc', 'mmc', 'other']),
   removable: z.boolean(),
   readOnly: z.boolean(),
   mounted: z.boolean(),

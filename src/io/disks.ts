@@ -61,7 +61,8 @@ function transportOf(name: string, home: string): DiskFacts['transport'] {
   const path = realpathSync(home);
   if (/\/usb\d+\//.test(path)) return 'usb';
   if (name.startsWith('nvme')) return 'nvme';
-  if (name.startsWith('mmcblk')) return 'mmc';
+  // The kernel's mmc block driver says what is behind it: `MMC` is eMMC, `SD` a card.
+  if (name.startsWith('mmcblk')) return tryRead(join(home, 'device/type'))?.trim() === 'MMC' ? 'emmc' : 'mmc';
   if (/\/virtio\d+\//.test(path)) return 'virtio';
   if (/\/ata\d+\//.test(path)) return 'sata';
   return /\/host\d+\//.test(path) ? 'scsi' : 'other';

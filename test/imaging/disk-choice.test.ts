@@ -70,6 +70,11 @@ const rows: readonly Row[] = [
     disks: [disk('mmcblk0', { transport: 'mmc' })],
     decides: 'PB-DISK-REMOVABLE',
   },
+  {
+    machine: 'a kiosk with eMMC soldered in and a card left in its reader',
+    disks: [disk('mmcblk0', { transport: 'emmc' }), disk('mmcblk1', { transport: 'mmc' })],
+    decides: 'mmcblk0',
+  },
   { machine: 'a disk and a USB stick', disks: [disk('sda'), usb], decides: 'sda' },
   {
     machine: 'a USB stick asked for by name',

@@ -10,7 +10,7 @@ export interface SourceUnderTest {
   end(): Promise<void>;
 }
 
-/** `make` builds the source on this origin; a stall is to be noticed after 200 ms. */
+/** `make` builds the source on this origin; a stall is to be noticed after 800 ms. */
 export function chunkSourceContract(name: string, make: (origin: Origin) => Promise<SourceUnderTest>): void {
   describe(`${name} keeps the contract of a chunk source`, () => {
     const chunk = testChunk(1, 300_000);

@@ -11,7 +11,7 @@ import { testChunk } from '../support/chunks.ts';
 import { type Fault, type Origin, type OriginOptions, startOrigin } from '../support/origin.ts';
 
 chunkSourceContract('the HTTP source', async (origin) => {
-  const source = createHttpSource({ base: origin.base, stallMs: 200 });
+  const source = createHttpSource({ base: origin.base, stallMs: 800 });
   return { source, end: () => source.close() };
 });
 
@@ -28,7 +28,7 @@ async function setUp(
   originOptions: OriginOptions = {},
 ): Promise<{ origin: Origin; source: HttpSource }> {
   const origin = await startOrigin([chunk], originOptions);
-  const source = createHttpSource({ base: origin.base, stallMs: 200, ...options });
+  const source = createHttpSource({ base: origin.base, stallMs: 800, ...options });
   ends.push(() => source.close(), origin.close);
   return { origin, source };
 }
@@ -258,7 +258,7 @@ describe('TLS', () => {
 
   it('spoken to a server without it is refused', async () => {
     const { origin } = await setUp();
-    const source = createHttpSource({ base: origin.base.replace('http:', 'https:'), stallMs: 200 });
+    const source = createHttpSource({ base: origin.base.replace('http:', 'https:'), stallMs: 800 });
     ends.unshift(() => source.close());
     await expect(source.fetch(descriptor)).rejects.toMatchObject({ details: { reason: 'tls' } });
   });

@@ -15,7 +15,7 @@ import { type Nginx, startNginx } from '../support/nginx.ts';
 import { type Fault, type Origin, startOrigin } from '../support/origin.ts';
 
 chunkSourceContract('the ordered source', async (origin) => {
-  const member = createHttpSource({ base: origin.base, stallMs: 200 });
+  const member = createHttpSource({ base: origin.base, stallMs: 800 });
   return {
     source: createOrderedSource({ sources: [member], clock: systemClock }),
     end: () => member.close(),
@@ -55,7 +55,7 @@ let nowMs = 0;
 const clock = { nowMs: () => nowMs, wallMs: () => nowMs };
 
 function source(base: string): HttpSource {
-  const made = createHttpSource({ base, stallMs: 200 });
+  const made = createHttpSource({ base, stallMs: 800 });
   ends.unshift(() => made.close());
   return made;
 }

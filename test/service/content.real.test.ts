@@ -25,7 +25,7 @@ interface Parts {
 async function build(base: string): Promise<Parts> {
   const folder = mkdtempSync(join(tmpdir(), 'pb-content-'));
   const store = await openChunkStore({ folder, quotaBytes: 1e9, clock: systemClock });
-  const origin = createHttpSource({ base, stallMs: 200 });
+  const origin = createHttpSource({ base, stallMs: 800 });
   return {
     content: createContentService({ store, source: origin, log: silentLog }),
     store,

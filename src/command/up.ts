@@ -2,6 +2,7 @@
 import type { Log } from '../base/log.ts';
 import type { Config } from '../io/config-keys.ts';
 import { createLog } from '../io/log.ts';
+import { giveBackMemory } from '../io/spare-memory.ts';
 import { configOf, type PeerOptions } from './flags.ts';
 import { friendlyLog, greet } from './friendly.ts';
 import { type Peer, startPeer } from './peer.ts';
@@ -17,6 +18,7 @@ export async function up(options: PeerOptions, version: string): Promise<number>
   const log = friendly ? friendlyLog(config.logLevel) : createLog({ level: config.logLevel });
   const stopped = nextSignal();
   const peer = await startPeer(config, version, log);
+  giveBackMemory();
   sayReady(peer, config, friendly, log);
   const signal = await stopped;
   log.info({ signal }, 'peerboot stopping');

@@ -83,8 +83,10 @@ class LoadedFile implements NamedFile {
       const { size } = await handle.stat();
       const hash = createHash('sha256');
       const kept: Uint8Array | undefined = size <= keepUpToBytes ? new Uint8Array(size) : undefined;
+      // One buffer for all parts: a new one each would stay with the process, which lives for months.
+      const buffer = Buffer.allocUnsafeSlow(Math.min(HASHED_AT_ONCE_BYTES, size));
       for (let at = 0; at < size; ) {
-        const part = await readFully(handle, name, at, Math.min(HASHED_AT_ONCE_BYTES, size - at));
+        const part = await readFully(handle, name, at, buffer.subarray(0, size - at));
         hash.update(part);
         kept?.set(part, at);
         at += part.length;
@@ -107,7 +109,7 @@ class LoadedFile implements NamedFile {
   async read(offset: number, length: number): Promise<Uint8Array> {
     const end = Math.min(offset + length, this.sizeBytes);
     if (this.#bytes !== undefined) return this.#bytes.subarray(offset, end);
-    return readFully(this.#handle, this.name, offset, Math.max(0, end - offset));
+    return readFully(this.#handle, this.name, offset, Buffer.allocUnsafeSlow(Math.max(0, end - offset)));
   }
 
   close(): Promise<void> {
@@ -115,20 +117,21 @@ class LoadedFile implements NamedFile {
   }
 }
 
-async function readFully(
+/** Fills `into` with the bytes from `offset`, and returns it. */
+async function readFully<Into extends Uint8Array>(
   handle: FileHandle,
   name: string,
   offset: number,
-  length: number,
-): Promise<Uint8Array> {
-  const bytes = Buffer.allocUnsafeSlow(length);
+  into: Into,
+): Promise<Into> {
+  const { length } = into;
   for (let done = 0; done < length; ) {
-    const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
+    const { bytesRead } = await handle.read(into, done, length - done, offset + done);
     if (bytesRead === 0)
       throw new PeerbootError('PB-ASSET-CHANGED', `${name} has become shorter than ${offset + length} bytes`);
     done += bytesRead;
   }
-  return bytes;
+  return into;
 }
 
 async function namesBelow(folder: string, log: Log): Promise<string[]> {

@@ -44,6 +44,7 @@ export interface Catalogue extends CatalogueForHttp {
 }
 
 const FIRST_RETRY_MS = 5_000;
+const NOT_YET = 'none is held yet, and no origin has given one';
 
 export function createCatalogue(options: CatalogueOptions): Catalogue {
   const { keeper, sources, clock, timers, log } = options;
@@ -113,7 +114,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
   }
 
   function currentState(): CatalogueState {
-    if (keeper?.current() === undefined) return { state: 'none', reason: failure };
+    if (keeper?.current() === undefined) return { state: 'none', reason: failure ?? NOT_YET };
     try {
       const standing = keeper.standing(clock.wallMs());
       if (standing === 'stale') return { state: 'held', reason: failure ?? 'its date has passed' };

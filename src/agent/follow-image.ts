@@ -18,6 +18,8 @@ type ImagePlan = Extract<Plan, { kind: 'image' }>;
 /** An imaging that was begun, kept so that it can go on after trouble with sources. */
 interface Begun {
   readonly manifest: Digest;
+  /** Which image on which disk. */
+  readonly attempt: string;
   readonly disk: TargetDisk;
   readonly imaging: Imaging;
   readonly tables: ImageTables;
@@ -34,8 +36,8 @@ export class FollowImage {
   readonly #narrator: Narrator;
   readonly #options: FollowOptions;
   #begun: Begun | undefined;
-  /** Disks that we have wiped in this boot: what lies on them now is ours, not somebody's data. */
-  readonly #ours = new Set<string>();
+  /** Image and disk → why they failed for good: the same is not written again and again. */
+  readonly #hopeless = new Map<string, PeerbootError>();
   readonly #proved = new Set<Digest>();
   #fetchedBytes = 0;
   #refetchedChunks = 0;
@@ -70,7 +72,9 @@ export class FollowImage {
     this.#ports.log.error({ code: error.code, err: error }, 'failed');
     this.#narrator.fail(error);
     await this.#report(machine);
-    if (this.#begun !== undefined && !this.#begun.imaging.canResume) await this.#giveUp(this.#begun);
+    if (this.#begun === undefined || this.#begun.imaging.canResume) return;
+    this.#hopeless.set(this.#begun.attempt, error);
+    await this.#giveUp(this.#begun);
   }
 
   async #begin(source: Source, plan: ImagePlan): Promise<Begun> {
@@ -79,18 +83,16 @@ export class FollowImage {
     const image = await findImage(content, source, plan.image);
     if (this.#begun?.manifest === image.manifest.digest) return this.#begun;
     if (this.#begun !== undefined) await this.#giveUp(this.#begun);
-    const disks = machine
-      .facts()
-      .disks.map((disk) =>
-        this.#ours.has(disk.name) ? { ...disk, content: { blank: true, partitions: [] } } : disk,
-      );
-    const decision = chooseDisk(disks, image.imageBytes, plan.disk);
+    const decision = chooseDisk(machine.facts().disks, image.imageBytes, plan.disk);
     if (decision.kind === 'refusal') throw new PeerbootError(decision.code, decision.what);
     this.#narrator.tell({ disk: `${decision.disk.name} (${diskText(decision.disk)})` });
+    const { name, serial, sizeBytes } = decision.disk;
+    const attempt = [image.manifest.digest, name, serial, sizeBytes].join(' ');
+    const failedBefore = this.#hopeless.get(attempt);
+    if (failedBefore !== undefined) throw failedBefore;
     const tables = await fetchTables(content, source, image);
     const disk = machine.openDisk(decision.disk);
-    this.#ours.add(decision.disk.name);
-    this.#diskName = decision.disk.name;
+    this.#diskName = name;
     const { clock, timers, log } = this.#ports;
     const imaging = new Imaging(tables, {
       clock,
@@ -100,7 +102,7 @@ export class FollowImage {
       proved: this.#proved,
       changed: () => this.#show(),
     });
-    this.#begun = { manifest: image.manifest.digest, disk, imaging, tables };
+    this.#begun = { manifest: image.manifest.digest, attempt, disk, imaging, tables };
     return this.#begun;
   }
 

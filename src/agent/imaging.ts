@@ -181,7 +181,19 @@ export class Imaging {
   async #prove(piece: Piece): Promise<SessionEvent> {
     const proof = await this.#ports.disk.prove(piece.rows);
     if (proof.kind === 'proved') return { kind: 'proved', piece, rezeroed: proof.rezeroed };
+    await this.#blameImage(piece, proof.offset);
     return { kind: 'differs', piece, what: `the slice at byte ${proof.offset} reads back differently` };
+  }
+
+  /** A slice that differs is the disk's fault unless its own chunk carries something else: then this rejects. */
+  async #blameImage(piece: Piece, offset: number): Promise<void> {
+    const row = piece.rows.find((one) => one.offset === offset);
+    assert(row?.kind === 'data', `a slice begins at byte ${offset}`);
+    const { chunks } = this.#tables;
+    const stored = await this.#source?.fetch(chunks.row(row.chunk)).catch(() => undefined);
+    if (stored === undefined) return;
+    const plainBytes = chunks.plainBytes(row.chunk);
+    await this.#ports.disk.writeChunk({ stored, plainBytes, slices: [], withheld: [row] });
   }
 
   async #seal(): Promise<SessionEvent> {

@@ -7,7 +7,7 @@ export interface ChunkJob {
   readonly stored: Uint8Array;
   readonly plainBytes: number;
   readonly slices: readonly DataSlice[];
-  /** Proved like the others, but handed back instead of written. */
+  /** Proved by their digests and handed back instead of written. */
   readonly withheld: readonly DataSlice[];
 }
 
@@ -22,7 +22,10 @@ export interface TargetDisk {
   readonly sizeBytes: number;
   /** Removes what a firmware or system could recognise: discards all where the disk can, zeros both ends. */
   wipe(): Promise<void>;
-  /** Bytes of the withheld slices, in their order. Rejects with PB-IMAGE-INCONSISTENT before anything is written. */
+  /**
+   * Bytes of the withheld slices, in their order. Rejects with PB-IMAGE-INCONSISTENT, before anything is written,
+   * when one of them is not what the chunk carries.
+   */
   writeChunk(job: ChunkJob): Promise<readonly Uint8Array[]>;
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** Resolves when all is durable and nothing is cached, so that the next read is of the disk itself. */

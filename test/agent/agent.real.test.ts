@@ -188,6 +188,30 @@ describe('trust', () => {
   });
 });
 
+describe('a signed image that contradicts itself', () => {
+  const rows = Math.floor(IMAGE_BYTES / 60_000);
+  it.each([
+    ['in its middle', rows >> 1],
+    ['in its first sectors', 0],
+  ])('%s is not blamed on the disk, and never made bootable', async (_where, around) => {
+    const plain = gptImage(IMAGE_BYTES, 6);
+    // The next row that is not all zero.
+    const start = around * 60_000 + plain.subarray(around * 60_000).findIndex((byte) => byte !== 0);
+    const broken = await signedTree(plain, Math.floor(start / 60_000));
+    const peer = await peerOf(broken);
+    const target = startTarget(peer, broken);
+    await fails(target, 'PB-IMAGE-INCONSISTENT');
+    expect(
+      target
+        .disk()
+        .subarray(0, MIB)
+        .every((byte) => byte === 0),
+    ).toBe(true);
+    peer.plan = { kind: 'local-boot' };
+    await target.over;
+  });
+});
+
 describe('the disk', () => {
   it('too small: refused on the screen and at the peer, nothing written', async () => {
     const peer = await peerOf(signed);
@@ -278,7 +302,7 @@ describe('a plan that changes on the way', () => {
   });
 
   it('to another image: that one is written instead', async () => {
-    const both = await signedTree(gptImage(IMAGE_BYTES, 4), 'small');
+    const both = await signedTree(gptImage(IMAGE_BYTES, 4));
     const other = await addImage(both.folder, gptImage(IMAGE_BYTES, 5), 'other', '1');
     const peer = await peerOf(both);
     const changed = changePlan(peer, { ...image, image: { name: 'other', version: '1' } });

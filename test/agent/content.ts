@@ -46,9 +46,9 @@ function gptOf(imageBytes: number): Uint8Array {
   return made;
 }
 
-export async function signedTree(plain: Uint8Array, name = 'small', version = '1'): Promise<SignedTree> {
+export async function signedTree(plain: Uint8Array, wrongRow?: number): Promise<SignedTree> {
   const folder = mkdtempSync(join(tmpdir(), 'pb-agent-'));
-  const image = await addImage(folder, plain, name, version);
+  const image = await addImage(folder, plain, 'small', '1', wrongRow);
   const tree = join(folder, 'tree');
   return { folder, tree, root: readFileSync(join(tree, 'catalogue/1.root.json')), image };
 }
@@ -59,9 +59,10 @@ export async function addImage(
   plain: Uint8Array,
   name: string,
   version: string,
+  wrongRow?: number,
 ): Promise<TestImage> {
   const tree = join(folder, 'tree');
-  const image = await testImage(plain, { name, version, sliceBytes: 60_000 });
+  const image = await testImage(plain, { name, version, sliceBytes: 60_000, wrongRow });
   writeTree(image, tree);
   const writer = await openTrustWriter({ tree, keysFolder: join(folder, 'keys'), wallMs: Date.now });
   const { imageBytes, storedBytes } = image.manifest;

@@ -48,7 +48,14 @@ export function diskBytes(length: number, seed = 1): Uint8Array {
 /** Publishes plain bytes with fixed cuts, independently of the real publisher; chunks are small so that there are many. */
 export async function testImage(
   plain: Uint8Array,
-  options: { name?: string; version?: string; sliceBytes?: number; slicesPerChunk?: number } = {},
+  options: {
+    name?: string;
+    version?: string;
+    sliceBytes?: number;
+    slicesPerChunk?: number;
+    /** A row of the slice table that names another digest than its bytes have, as a broken publisher would write it. */
+    wrongRow?: number | undefined;
+  } = {},
 ): Promise<TestImage> {
   const { name = 'test', version = '1', sliceBytes = 16 * 1024, slicesPerChunk = 16 } = options;
   const stored = new Map<string, Uint8Array>();
@@ -74,7 +81,8 @@ export async function testImage(
       writer.zero(slice.length);
       continue;
     }
-    writer.data(slice.length, sha256(slice), chunkRows.length, openBytes);
+    const digest = writer.rows === options.wrongRow ? new Uint8Array(32) : sha256(slice);
+    writer.data(slice.length, digest, chunkRows.length, openBytes);
     open.push(slice);
     openBytes += slice.length;
     if (open.length === slicesPerChunk) await close();

@@ -4,7 +4,6 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
-  statSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -118,6 +117,24 @@ describe('the folder', () => {
     );
     expect(second.stats().bytes).toBe(6_000);
     expect(readdirSync(join(folder, 'temp'))).toEqual([]);
+    await second.close();
+    // Once: from then on the index knows.
+    const log = logbook();
+    await openHere({ log });
+    expect(log.lines).toEqual([]);
+  });
+
+  it('without an index is ordered by when its files were written', async () => {
+    const first = await openHere();
+    for (const chunk of chunks) await put(first, chunk);
+    await first.close();
+    rmSync(join(folder, 'index.sqlite'));
+    for (const [i, seconds] of [30, 10, 50, 20, 40].entries()) {
+      utimesSync(fileOf((chunks[i] as TestChunk).descriptor.digest), seconds, seconds);
+    }
+    const second = await openHere({ quotaBytes: 3_000 });
+    await put(second, testChunk(77));
+    expect(held(second, chunks)).toEqual([false, false, true, false, true]);
   });
 
   it('proves a file that came in by itself before giving it out', async () => {
@@ -155,7 +172,7 @@ describe('a proof', () => {
     const { descriptor, bytes } = testChunk(1, 600_000);
     const path = join(folder, 'chunk');
     writeFileSync(path, bytes);
-    const { atimeMs, mtimeMs } = statSync(path);
+    utimesSync(path, 1_000, 1_000);
     const proof = await prove(path, descriptor, 1_000);
     const holds = (now: number) => {
       const opened = openProved(path, descriptor.size, proof, now, () => {});
@@ -165,7 +182,7 @@ describe('a proof', () => {
     expect([holds(1_000), holds(301_000), holds(301_001)]).toEqual([true, true, false]);
     flipByte(path);
     // Whoever sets the mtime back cannot set back the ctime.
-    utimesSync(path, atimeMs / 1_000, mtimeMs / 1_000);
+    utimesSync(path, 1_000, 1_000);
     expect(holds(1_000)).toBe(false);
     expect(await prove(path, descriptor, 1_000)).toBeUndefined();
     writeFileSync(path, bytes.subarray(1));
@@ -354,6 +371,24 @@ describe('durable steps', () => {
       expect(await store.get(chunk.descriptor.digest)).toEqual(chunk.bytes);
     },
   );
+
+  it('wait for an earlier copy to be gone: its unlink must not take the new file', async () => {
+    const gone = Promise.withResolvers<void>();
+    const { fs, steps } = traced();
+    const remove = (path: string) => gone.promise.then(() => fs.remove(path));
+    const store = await openHere({ fs: { ...fs, remove } });
+    const chunk = testChunk(1);
+    await put(store, chunk);
+    const leaving = store.delete(chunk.descriptor.digest);
+    steps.length = 0;
+    const coming = put(store, chunk);
+    // Others, begun later, come through meanwhile.
+    await put(store, testChunk(2));
+    expect(steps.filter((step) => step.path === fileOf(chunk.descriptor.digest))).toEqual([]);
+    gone.resolve();
+    await Promise.all([leaving, coming]);
+    expect(await store.get(chunk.descriptor.digest)).toEqual(chunk.bytes);
+  });
 
   it('fail for all puts of a folder whose sync failed', async () => {
     let armed = false;

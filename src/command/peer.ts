@@ -109,8 +109,10 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     clock,
     onMachineEvent: (event) => void machines.observe(event),
   });
+  let open = false;
   const http = createHttpService({
     port: config.httpPort,
+    checks: () => [{ name: 'ports', ok: open, what: open ? 'DHCP, TFTP and HTTP are open' : 'not yet open' }],
     addresses: () => interfaces.map((one) => one.address),
     files: assets,
     content,
@@ -138,6 +140,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
   undo.push(() => tftp.stop());
   await dhcp.start();
   undo.push(() => dhcp.stop());
+  open = true;
   return { interfaces, httpPort: port, catalogue, machines, assignments };
 }
 

@@ -20,11 +20,7 @@ describe('parseScriptQuery', () => {
         platform: 'efi',
       },
     ],
-    [
-      'letters beyond ASCII, sign-extended',
-      'product=B%FFFFFFFFFFFFC3%FFFFFFFFFFFFB6x',
-      { product: 'Böx' },
-    ],
+    ['letters beyond ASCII, sign-extended', 'product=B%FFFFFFFFFFFFC3%FFFFFFFFFFFFB6x', { product: 'Böx' }],
     ['bytes that are no UTF-8', 'product=B%FFFFFFFFFFFFF6x', { product: 'B\ufffdx' }],
     ['a plus is a plus', 'serial=A+B', { serial: 'A+B' }],
     [

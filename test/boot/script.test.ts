@@ -101,7 +101,7 @@ const hostile = fc.oneof(
         '$',
         '{',
         '}',
-        '${net0/mac}',
+        `\${net0/mac}`,
         '||',
         '&&',
         '#',

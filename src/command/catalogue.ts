@@ -1,4 +1,5 @@
-// `peerboot catalogue refresh`: signs a published catalogue anew, so that stores can see that it is still the newest.
+// `peerboot catalogue refresh` and `rotate-keys`: sign a published catalogue anew, so that stores see it is the newest.
+import { replaceOnlineKeys } from '../io/trust-keys.ts';
 import { openTrustWriter } from '../io/trust-writer.ts';
 import { colours, printJson } from './terminal.ts';
 
@@ -7,6 +8,14 @@ export interface RefreshOptions {
   readonly keys: string;
   readonly graceDays?: number;
   readonly json?: boolean;
+}
+
+/** New keys for targets, snapshot and timestamp, vouched for by the root key, which stays: pinned roots stay good. */
+export async function rotateKeys(options: RefreshOptions): Promise<void> {
+  // Opened first: a wrong folder or a tree of other keys is refused before anything is replaced.
+  await openTrustWriter({ tree: options.to, keysFolder: options.keys, wallMs: Date.now });
+  replaceOnlineKeys(options.keys);
+  await refreshCatalogue(options);
 }
 
 export async function refreshCatalogue(options: RefreshOptions): Promise<void> {

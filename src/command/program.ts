@@ -52,6 +52,14 @@ function withPeer(command: Command): Command {
     .option('--json', 'JSON for programs');
 }
 
+/** Flags of the commands that sign. */
+function withTree(command: Command): Command {
+  return command
+    .requiredOption('--to <dir>', 'the published tree')
+    .requiredOption('--keys <dir>', 'the folder of keys')
+    .option('--json', 'JSON for programs');
+}
+
 export function buildProgram(setStatus: (status: number) => void): Command {
   const program = new Command('peerboot')
     .description('Images bare machines over the network from ordinary endpoints.')
@@ -92,16 +100,14 @@ export function buildProgram(setStatus: (status: number) => void): Command {
     .action(async (options) => (await import('./images.ts')).images(options));
 
   program.addCommand(publishCommand().copyInheritedSettings(program));
-  program
-    .command('catalogue')
-    .description('the signed catalogue of a published tree')
-    .command('refresh')
+  const catalogue = program.command('catalogue').description('the signed catalogue of a published tree');
+  withTree(catalogue.command('refresh'))
     .description('sign it anew before it expires (30 days); a timer should do it every week')
-    .requiredOption('--to <dir>', 'the published tree')
-    .requiredOption('--keys <dir>', 'the folder of keys')
     .option('--grace-days <days>', 'how long stores may use a held catalogue after its expiry', Number)
-    .option('--json', 'JSON for programs')
     .action(async (options) => (await import('./catalogue.ts')).refreshCatalogue(options));
+  withTree(catalogue.command('rotate-keys'))
+    .description('make new keys for all roles but the root, e.g. after a key may have been seen')
+    .action(async (options) => (await import('./catalogue.ts')).rotateKeys(options));
 
   const config = program.command('config').description('what this endpoint is told to do');
   withPeerFlags(config.command('show').description('print every value of the configuration'))

@@ -60,6 +60,11 @@ export function keyPath(folder: string, role: Role): string {
   return join(folder, `${role}.pem`);
 }
 
+/** Puts new keys in the place of all but the root's; the next commit makes a root that names them. */
+export function replaceOnlineKeys(folder: string): void {
+  for (const role of ROLES) if (role !== 'root') newKey(folder, role);
+}
+
 /** Where the folder of keys keeps each version of its root: any tree published with these keys gets the same bytes. */
 export function rootPath(folder: string, version: number): string {
   return join(folder, `${version}.root.json`);

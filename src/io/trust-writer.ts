@@ -7,7 +7,7 @@ import { type Descriptor, type Digest, digestHex } from '../base/digest.ts';
 import { isPeerbootError, PeerbootError } from '../base/errors.ts';
 import { digestOf } from './hash.ts';
 import { type DurableSteps, ensureFolder, readIfThere, writeDurably } from './state-folder.ts';
-import { openKeys, type Role, rootPath, type SigningKeys } from './trust-keys.ts';
+import { openKeys, ROLES, type Role, rootPath, type SigningKeys } from './trust-keys.ts';
 import { LIFETIME_DAYS, signRoot, signSnapshot, signTargets, signTimestamp } from './trust-sign.ts';
 import { assembleSet, DAY_MS, type MetadataFiles, type VerifiedSet } from './trust-verify.ts';
 
@@ -134,8 +134,9 @@ function nextFiles(input: NextInput): MetadataFiles | undefined {
     input.graceDays ?? (current === undefined ? DEFAULT_GRACE_DAYS : current.graceMs / DAY_MS);
   const changed = current === undefined || !sameTargets(targetsOf(current), input.targets);
   const regraced = current !== undefined && current.graceMs !== graceDays * DAY_MS;
-  const due = (role: Role) => current === undefined || halfSpent(current, role, wallMs);
-  const anyDue = (['root', 'targets', 'snapshot', 'timestamp'] as const).some(due);
+  const rekeyed = !namesKeys(input.roots[input.roots.length - 1] as Uint8Array, keys);
+  const due = (role: Role) => current === undefined || rekeyed || halfSpent(current, role, wallMs);
+  const anyDue = ROLES.some(due);
   if (!changed && !regraced && !anyDue && !input.renew) return undefined;
 
   const memory = readMemory(keys);
@@ -144,7 +145,7 @@ function nextFiles(input: NextInput): MetadataFiles | undefined {
   input.roots.forEach((bytes, i) => {
     files.set(`${i + 1}.root.json`, bytes);
   });
-  if (current !== undefined && due('root')) {
+  if (rekeyed || (current !== undefined && due('root'))) {
     const version = input.roots.length + 1;
     files.set(`${version}.root.json`, signRoot(keys, { version, wallMs }));
   }
@@ -191,6 +192,15 @@ async function readTree(folder: string, roots: readonly Uint8Array[]): Promise<V
       { cause },
     );
   }
+}
+
+/** Whether this root names exactly the keys in the folder; it does not after they were replaced. */
+function namesKeys(root: Uint8Array, keys: SigningKeys): boolean {
+  const { signed } = Metadata.fromJSON(MetadataKind.Root, JSON.parse(toText(root)));
+  return ROLES.every((role) => {
+    const ids = signed.roles[role]?.keyIDs ?? [];
+    return ids.length === 1 && ids[0] === keys.byRole[role].public.keyID;
+  });
 }
 
 function readRoots(keys: SigningKeys): Uint8Array[] {

@@ -28,15 +28,25 @@ export const tftpSockets: TftpSockets = {
 
   connect(local, client, handlers) {
     const socket = newSocket();
+    let usable = true;
+    let closed = false;
+    const onError = (error: NodeJS.ErrnoException | null) => {
+      if (error === null || closed) return;
+      if (error.syscall === 'bind' || error.syscall === 'connect') usable = false;
+      if (!usable || error.code === 'ECONNREFUSED') queueMicrotask(handlers.onUnreachable);
+    };
+    socket.on('error', onError);
+    socket.on('message', handlers.onPacket);
     // Bound and connected before this returns, because the lookup answers at once.
     socket.bind({ address: local, port: 0, exclusive: true });
-    socket.connect(client.port, client.address);
-    socket.on('message', handlers.onPacket);
-    socket.on('error', handlers.onUnreachable);
-    let closed = false;
+    if (usable) socket.connect(client.port, client.address);
     return {
-      send(packet) {
-        if (!closed) socket.send(packet);
+      send(packet, repeated = false) {
+        if (!usable || closed) return;
+        // The first system call after an ICMP answer takes the error along, and in a burst that is the next send.
+        // Only repetitions listen for it: a client that has gone is first noticed by its silence, and listening costs.
+        if (repeated) socket.send(packet, onError);
+        else socket.send(packet);
       },
       close() {
         if (closed) return;

@@ -47,8 +47,8 @@ export interface TftpStats extends Readonly<TransferCounts> {
 }
 
 export interface TftpService {
-  /** Rejects with PB-PORT-IN-USE or PB-PORT-DENIED; then nothing is left open. */
-  start(): Promise<void>;
+  /** Resolves with where it listens; rejects with PB-PORT-IN-USE or PB-PORT-DENIED, and then nothing is left open. */
+  start(): Promise<readonly Endpoint[]>;
   /** Ends running transfers with an ERROR to their clients. */
   stop(): Promise<void>;
   stats(): TftpStats;
@@ -77,7 +77,7 @@ export function createTftpService(options: TftpServiceOptions): TftpService {
   const outcomes = { completed: 0, probed: 0, aborted: 0, gone: 0, 'timed-out': 0, 'gave-up': 0 };
   let requests = 0;
   let denied = 0;
-  let listeners: TftpListener[] = [];
+  const listeners: TftpListener[] = [];
 
   function onRequest(listener: TftpListener, from: Endpoint, bytes: Uint8Array): void {
     const packet = decodeTftp(bytes);
@@ -179,8 +179,9 @@ export function createTftpService(options: TftpServiceOptions): TftpService {
           const listener: TftpListener = await options.sockets.listen({ address, port }, (from, bytes) =>
             onRequest(listener, from, bytes),
           );
-          listeners = [...listeners, listener];
+          listeners.push(listener);
         }
+        return listeners.map((listener) => listener.local);
       } catch (error) {
         await stop();
         throw error;

@@ -89,7 +89,7 @@ export function runTransfer(options: {
         prepare(due.next);
         return;
       }
-      socket.send(writeData(packetFor(due.next), due.next, data));
+      socket.send(writeData(packetFor(due.next, data.length), due.next, data), due.again);
       counts.blocksSent++;
       counts.bytesSent += data.length;
       if (due.again) counts.blocksRepeated++;
@@ -97,10 +97,14 @@ export function runTransfer(options: {
     reader.readAhead()?.catch(unreadable);
   }
 
-  /** A block's packet is free again when a whole window later its slot comes round: by then it is acknowledged. */
-  function packetFor(block: number): Uint8Array {
+  /**
+   * A full block's packet is free again when a whole window later its slot comes round: by then it is acknowledged.
+   * Should the system still hold an older sending of it, that one turns into the newer block, which harms nobody.
+   */
+  function packetFor(block: number, dataBytes: number): Uint8Array {
+    if (dataBytes < agreement.blksize) return new Uint8Array(DATA_HEAD_BYTES + dataBytes);
     const slot = block % agreement.windowsize;
-    packets[slot] ??= new Uint8Array(DATA_HEAD_BYTES + agreement.blksize);
+    packets[slot] ??= new Uint8Array(DATA_HEAD_BYTES + dataBytes);
     return packets[slot];
   }
 

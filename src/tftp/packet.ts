@@ -73,15 +73,14 @@ export function encodeTftp(packet: TftpPacket): Uint8Array {
 
 export const DATA_HEAD_BYTES = 4;
 
-/** Writes a DATA packet into `packet`, which has room for it, so that a window's packets can be used again. */
+/** Writes a DATA packet into `packet`, which is just as long as it, so that a window's packets can be used again. */
 export function writeData(packet: Uint8Array, block: number, data: Uint8Array): Uint8Array {
   packet[0] = 0;
   packet[1] = OPCODE.data;
   packet[2] = (block >> 8) & 0xff;
   packet[3] = block & 0xff;
   packet.set(data, DATA_HEAD_BYTES);
-  const length = DATA_HEAD_BYTES + data.length;
-  return length === packet.length ? packet : packet.subarray(0, length);
+  return packet;
 }
 
 /** Sixteen bits in network order; a DataView would cost more than the rest of decoding an ACK. */

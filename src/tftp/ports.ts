@@ -11,7 +11,8 @@ export interface TftpSockets {
   listen(local: Endpoint, onRequest: (from: Endpoint, bytes: Uint8Array) => void): Promise<TftpListener>;
   /**
    * A socket on an ephemeral port of `local`, connected to the client: the kernel drops what strangers send to it,
-   * and what the client's ICMP says arrives as `onUnreachable`.
+   * and what the client's ICMP says arrives as `onUnreachable`, never before this returns. So does a socket that
+   * cannot be opened: `local` may be an address that the host has just lost.
    */
   connect(
     local: Ipv4,
@@ -27,7 +28,11 @@ export interface TftpListener {
 }
 
 export interface TransferSocket {
-  /** One datagram; its bytes may be overwritten once the client has acknowledged it. What the system refuses counts as lost. */
-  send(packet: Uint8Array): void;
+  /**
+   * One datagram; its bytes may be overwritten once the client has acknowledged it. What the system refuses counts as
+   * lost, but for a refusal of a repetition that says the client's port is closed: that is `onUnreachable` as well.
+   */
+  send(packet: Uint8Array, repeated?: boolean): void;
+  /** Once is enough, more does no harm. */
   close(): void;
 }

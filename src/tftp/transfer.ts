@@ -45,11 +45,11 @@ export type TransferOutcome =
 const FIRST_RETRY_MS = 500;
 /** A firmware that polls its NIC by a slow timer must not look like a loss. */
 const MIN_RETRY_MS = 50;
-const MAX_RETRY_MS = 4000;
+const MAX_RETRY_MS = 2000;
 /** Sends of one thing to a client that has never answered: its address may be forged, and we would be the reflector. */
 const TRIES_UNCONFIRMED = 5;
 /** Sends of one window to a client that has answered before; some 30 s with the doubling. */
-const TRIES_CONFIRMED = 13;
+const TRIES_CONFIRMED = 20;
 
 export class Transfer implements Machine<TransferEvent, TransferAction> {
   readonly #windowsize: number;

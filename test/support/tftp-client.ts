@@ -1,13 +1,19 @@
-// A TFTP client for the network in memory, as a careful firmware would be: RFC 1350, 2347–2349 and 7440.
-import type { Ipv4 } from '../../src/base/addresses.ts';
+// A TFTP client as a careful firmware would be (RFC 1350, 2347–2349, 7440), for a network in memory or a real one.
 import { concatBytes } from '../../src/base/bytes.ts';
 import { WireError } from '../../src/base/errors.ts';
+import type { Timers } from '../../src/base/time.ts';
 import { decodeTftp, encodeTftp, type TftpOption } from '../../src/tftp/packet.ts';
 import type { Endpoint } from '../../src/tftp/ports.ts';
-import { SERVER, type TftpWorld } from './tftp-world.ts';
+
+/** What the client needs of a network. */
+export interface ClientNetwork {
+  readonly timers: Timers;
+  open(local: Endpoint, deliver: (from: Endpoint, bytes: Uint8Array) => void): void;
+  shut(local: Endpoint): void;
+  send(from: Endpoint, to: Endpoint, bytes: Uint8Array): void;
+}
 
 export interface Fetch {
-  readonly local: Endpoint;
   /** DATA packets that arrived, repetitions too. */
   dataPackets: number;
   result: Uint8Array | string | undefined;
@@ -17,20 +23,18 @@ export interface Fetch {
 const CLIENT_RETRY_MS = 1000;
 const CLIENT_TRIES = 30;
 
-export function fetchInWorld(
-  world: TftpWorld,
+export function fetchByTftp(
+  network: ClientNetwork,
   wanted: {
+    readonly local: Endpoint;
+    readonly server: Endpoint;
     readonly file: string;
-    readonly options?: readonly TftpOption[];
-    readonly address?: string;
-    readonly port?: number;
+    readonly options: readonly TftpOption[];
+    onEnd?(): void;
   },
 ): Fetch {
-  const local: Endpoint = {
-    address: (wanted.address ?? '10.77.0.50') as Ipv4,
-    port: wanted.port ?? 20_000 + Math.floor(world.random.next() * 20_000),
-  };
-  const fetch: Fetch = { local, dataPackets: 0, result: undefined, options: undefined };
+  const { local } = wanted;
+  const fetch: Fetch = { dataPackets: 0, result: undefined, options: undefined };
   let server: Endpoint | undefined;
   let blksize = 512;
   let windowsize = 1;
@@ -42,25 +46,26 @@ export function fetchInWorld(
   const finish = (result: Uint8Array | string) => {
     fetch.result = result;
     cancel();
-    world.shut(local);
+    network.shut(local);
+    wanted.onEnd?.();
   };
   const say = () => {
     if (server === undefined)
-      world.send(
+      network.send(
         local,
-        { address: SERVER, port: 69 },
-        encodeTftp({ kind: 'read', file: wanted.file, mode: 'octet', options: wanted.options ?? [] }),
+        wanted.server,
+        encodeTftp({ kind: 'read', file: wanted.file, mode: 'octet', options: wanted.options }),
       );
-    else world.send(local, server, encodeTftp({ kind: 'ack', block: parts.length & 0xffff }));
+    else network.send(local, server, encodeTftp({ kind: 'ack', block: parts.length & 0xffff }));
     sinceAck = 0;
     cancel();
-    cancel = world.timers.after(CLIENT_RETRY_MS, () => {
+    cancel = network.timers.after(CLIENT_RETRY_MS, () => {
       if (++tries > CLIENT_TRIES) finish('client timed out');
       else say();
     });
   };
 
-  world.open(local, (from, bytes) => {
+  network.open(local, (from, bytes) => {
     const packet = decodeTftp(bytes);
     if (packet instanceof WireError) throw packet;
     if (server !== undefined && (from.port !== server.port || from.address !== server.address)) return;
@@ -83,7 +88,7 @@ export function fetchInWorld(
         return;
       }
       tries = 0;
-      parts.push(packet.data);
+      parts.push(packet.data.slice());
       sinceAck++;
       const last = packet.data.length < blksize;
       if (last || sinceAck === windowsize) say();

@@ -1,8 +1,10 @@
 // A network in memory with virtual time for the TFTP service: datagrams may be lost, doubled or late, all from one seed.
 import type { Ipv4 } from '../../src/base/addresses.ts';
-import { type Random, seededRandom } from '../../src/base/random.ts';
+import { type Random, randomInt, seededRandom } from '../../src/base/random.ts';
 import type { Clock, Timers } from '../../src/base/time.ts';
+import type { TftpOption } from '../../src/tftp/packet.ts';
 import type { Endpoint, TftpSockets } from '../../src/tftp/ports.ts';
+import { type Fetch, fetchByTftp } from './tftp-client.ts';
 
 export interface Weather {
   readonly lossPercent?: number;
@@ -77,14 +79,15 @@ export class TftpWorld {
     return this.#ports.size;
   }
 
+  /** The bytes are held, not copied, until they arrive: as a system does whose socket buffer is full. */
   send(from: Endpoint, to: Endpoint, bytes: Uint8Array): void {
     const { lossPercent = 0, doublePercent = 0, jitterMs = 0 } = this.#weather;
-    // The sender may use its buffer again at once, as after a system call.
-    const copy = bytes.slice();
     if (this.random.next() * 100 < lossPercent) return;
     const copies = this.random.next() * 100 < doublePercent ? 2 : 1;
     for (let i = 0; i < copies; i++)
-      this.#at(this.#now + 0.1 + this.random.next() * jitterMs, () => this.#ports.get(key(to))?.(from, copy));
+      this.#at(this.#now + 0.1 + this.random.next() * jitterMs, () =>
+        this.#ports.get(key(to))?.(from, bytes),
+      );
   }
 
   /** Lets reads from files and the like come to their end, then time go on; until nothing is left or the time is over. */
@@ -120,6 +123,21 @@ export class TftpWorld {
     this.#queue.splice(low, 0, entry);
     return entry;
   }
+}
+
+/** Fetches a file as one more machine of this network. */
+export function fetchInWorld(
+  world: TftpWorld,
+  wanted: { file: string; options?: readonly TftpOption[]; address?: string; port?: number },
+): Fetch {
+  const {
+    file,
+    options = [],
+    address = '10.77.0.50',
+    port = 20_000 + randomInt(world.random, 20_000),
+  } = wanted;
+  const local = { address: address as Ipv4, port };
+  return fetchByTftp(world, { local, server: { address: SERVER, port: 69 }, file, options });
 }
 
 function key(endpoint: Endpoint): string {

@@ -1,0 +1,104 @@
+// The TFTP server over a link that loses 5, 10 and 20 of a hundred datagrams each way, and from the address that was asked.
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Ipv4 } from '../../src/base/addresses.ts';
+import { run, start } from '../lab/process.ts';
+import {
+  createLossyLink,
+  type LossyLink,
+  randomFile,
+  serveTftp,
+  sha256OfFile,
+  type TftpServing,
+} from '../support/tftp-serving.ts';
+
+const ADDRESSES = ['10.77.21.1', '10.77.21.2'] as Ipv4[];
+let folder: string;
+let link: LossyLink;
+let server: TftpServing;
+const digests = new Map<string, string>();
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'peerboot-tftp-loss-'));
+  await mkdir(join(folder, 'assets'));
+  for (const [name, size] of Object.entries({
+    'undionly.kpxe': 90_000,
+    'snponly.efi': 200_000,
+    vmlinuz: 2_000_000,
+  }))
+    digests.set(name, await randomFile(join(folder, 'assets', name), size));
+  link = await createLossyLink();
+  const limits = { perClient: 64 };
+  server = await serveTftp(
+    { folder: join(folder, 'assets'), addresses: ADDRESSES, port: 69, limits },
+    link.server,
+  );
+});
+
+afterAll(async () => {
+  await server?.process.stop();
+  await link?.remove();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function fetch(words: readonly string[], file: string): Promise<string> {
+  const to = join(folder, `${process.hrtime.bigint()}`);
+  await run('ip', ['netns', 'exec', link.client, ...words.map((word) => (word === 'TO' ? to : word))]);
+  const digest = await sha256OfFile(to);
+  await rm(to);
+  return digest === digests.get(file) ? 'right' : 'wrong';
+}
+
+/** Repeating an OACK whose ACK was lost makes atftp give up, so it asks without options here. */
+const atftp = ['atftp', '--tftp-timeout', '1', '-g', '-r', 'undionly.kpxe', '-l', 'TO', '10.77.21.1'];
+const curl = ['curl', '-sS', '--tftp-blksize', '1468', 'tftp://10.77.21.1/snponly.efi', '-o', 'TO'];
+const careful = (file: string, windowsize: number) => [
+  process.execPath,
+  fileURLToPath(new URL('../support/tftp-fetch.ts', import.meta.url)),
+  ...['10.77.21.1', '69', file, 'TO', '1468', String(windowsize)],
+];
+
+describe('each transfer completes with the right bytes', () => {
+  const ways: [string, readonly string[]][] = [
+    ['undionly.kpxe', atftp],
+    ['snponly.efi', curl],
+    ['snponly.efi', careful('snponly.efi', 1)],
+    ['vmlinuz', careful('vmlinuz', 16)],
+    ['vmlinuz', careful('vmlinuz', 64)],
+  ];
+  it.each([5, 10, 20])('%i of a hundred lost, each way', async (percent) => {
+    await link.lose(percent);
+    const results = await Promise.all(ways.map(([file, words]) => fetch(words, file)));
+    expect(results).toEqual(ways.map(() => 'right'));
+  });
+});
+
+describe('addresses', () => {
+  it.each(ADDRESSES)('answers from %s when that was asked', async (address) => {
+    await link.lose(0);
+    expect(await fetch(['curl', '-sS', `tftp://${address}/snponly.efi`, '-o', 'TO'], 'snponly.efi')).toBe(
+      'right',
+    );
+  });
+
+  it('says when the system does not let it open its port', async () => {
+    const order = { folder: join(folder, 'assets'), addresses: ['10.77.21.9'], port: 69 };
+    const script = new URL('../support/tftp-server.ts', import.meta.url).pathname;
+    const without = ['--bounding-set', '-net_bind_service', '--inh-caps', '-net_bind_service'];
+    const denied = start('setpriv', [...without, process.execPath, script, JSON.stringify(order)], {
+      namespace: link.client,
+    });
+    await denied.exited;
+    expect(denied.log.lines).toEqual(['failed PB-PORT-DENIED']);
+  });
+});
+
+it('has counted every transfer to its end', async () => {
+  const stats = await server.stop();
+  expect(stats.outcomes).toMatchObject({ 'timed-out': 0, 'gave-up': 0, aborted: 0 });
+  expect(stats.outcomes.completed).toBe(3 * 5 + 2);
+  expect(stats.blocksRepeated).toBeGreaterThan(0);
+});

@@ -1,4 +1,4 @@
-// `npm run boot-assets -- [--kernel generic|cloud] [--root <root.json>] [--nbp <name>=<path>]`: builds, shows sizes.
+// `npm run boot-assets -- [--kernel generic|cloud] [--root <root.json>] …`: builds, shows sizes.
 import { existsSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import { ensureBootAssets } from './recipe.ts';
 
 export { type BootAssets, type BootAssetsWish, ensureBootAssets } from './recipe.ts';
 
-const USAGE = `Usage: npm run boot-assets -- [--kernel ${Object.keys(KERNELS).join('|')}] [--root <root.json>] [--nbp <name>=<path>]…
+const USAGE = `Usage: npm run boot-assets -- [--kernel ${Object.keys(KERNELS).join('|')}] [--root <root.json>] [--nbp <name>=<path>]… [--firmware <folder>]
 NBPs: ${NBP_NAMES.join(', ')}`;
 
 async function main(words: string[]): Promise<number> {
@@ -19,6 +19,7 @@ async function main(words: string[]): Promise<number> {
     options: {
       kernel: { type: 'string', default: 'generic' },
       root: { type: 'string' },
+      firmware: { type: 'string' },
       nbp: { type: 'string', multiple: true, default: [] },
     },
   });
@@ -31,6 +32,7 @@ async function main(words: string[]): Promise<number> {
   const { folder, provenance } = await ensureBootAssets({
     kernel: values.kernel as KernelKind,
     root: values.root,
+    firmware: values.firmware,
     nbps: Object.fromEntries(nbps),
     progress: (line) => console.log(line),
   });

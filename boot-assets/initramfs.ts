@@ -1,6 +1,6 @@
 // Puts the agent's initramfs together: what lies where in the target's first file system.
 import { cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { constants, zstdCompressSync } from 'node:zlib';
 import { fromText } from '../src/base/bytes.ts';
 import { run } from '../tools/run.ts';
@@ -21,20 +21,31 @@ export interface Ingredients {
 /** What Node is linked with, all from libc6, libgcc-s1 and libstdc++6. */
 const LIBRARIES = ['libc', 'libdl', 'libgcc_s', 'libm', 'libpthread', 'libresolv', 'libstdc++'];
 const LOADER = 'ld-linux-x86-64.so.2';
+/** Empty in the archive: mounted over, or written to, later. */
 const FOLDERS = ['dev', 'etc', 'mnt', 'proc', 'root', 'run', 'sys', 'tmp', 'usr', 'var'];
 
-/**
- * The small archive of what differs by release and organisation: the agent, and the trust root that it pins. Its date
- * is the earliest that the agent takes the present for, whatever the machine's clock says.
- */
-export function agentArchive(
-  agent: Uint8Array,
-  root: Uint8Array | undefined,
-  modifiedSeconds: number,
-): Uint8Array {
+export interface FrontParts {
+  readonly agent: Uint8Array;
+  /** The organisation's TUF root. */
+  readonly root: Uint8Array | undefined;
+  /** A folder with firmware for NICs that do not work without (`rtl_nic/…`, `bnx2/…`). */
+  readonly firmware: string | undefined;
+  /** The agent takes no clock for right that is earlier than this. */
+  readonly modifiedSeconds: number;
+}
+
+/** The small archive of what differs by release and organisation. */
+export function frontArchive({ agent, root, firmware, modifiedSeconds }: FrontParts): Uint8Array {
   const files = [file('peerboot/agent.mjs', agent, false)];
   if (root !== undefined) files.push(file('peerboot/root.json', root, false));
-  return cpio([{ kind: 'folder', path: 'peerboot' }, ...files], modifiedSeconds);
+  if (firmware !== undefined) {
+    for (const entry of readdirSync(firmware, { recursive: true, withFileTypes: true })) {
+      const path = join(entry.parentPath, entry.name);
+      if (!entry.isFile()) continue;
+      files.push(file(`lib/firmware/${relative(firmware, path)}`, readFileSync(path), false));
+    }
+  }
+  return cpio([...foldersOf(files), ...files], modifiedSeconds);
 }
 
 /** 10 takes five seconds for 110 MB; 19 takes three minutes for a tenth less. */
@@ -66,7 +77,8 @@ export async function systemArchive(from: Ingredients): Promise<Uint8Array> {
     ...libraries(from.libraries),
     ...(await modules(from)),
   ];
-  return cpio([...folders(files), ...files]);
+  const folders = new Set([...FOLDERS, ...foldersOf(files).map(({ path }) => path)]);
+  return cpio([...Array.from(folders, (path): CpioEntry => ({ kind: 'folder', path })), ...files]);
 }
 
 function libraries(packages: readonly string[]): CpioEntry[] {
@@ -102,13 +114,13 @@ async function modules(from: Ingredients): Promise<CpioEntry[]> {
   );
 }
 
-/** Every folder that these files lie in, and the empty ones that are mounted over. */
-function folders(files: readonly CpioEntry[]): CpioEntry[] {
-  const paths = new Set(FOLDERS);
+/** Every folder that these files lie in. */
+function foldersOf(files: readonly CpioEntry[]): CpioEntry[] {
+  const paths = new Set<string>();
   for (const entry of files) {
     for (let path = dirname(entry.path); path !== '.'; path = dirname(path)) paths.add(path);
   }
-  return [...paths].map((path) => ({ kind: 'folder', path }));
+  return Array.from(paths, (path) => ({ kind: 'folder', path }));
 }
 
 function listed(folder: string): string[] {

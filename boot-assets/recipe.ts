@@ -1,13 +1,13 @@
 // Makes the folder of boot assets that a boot host serves: the base, with the agent and the trust root in front.
 import { createHash } from 'node:crypto';
-import { linkSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { linkSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { cached, ROOT, recipeDigest } from '../tools/cache.ts';
 import { ensureHost } from '../tools/host.ts';
 import { ensureBase, type KernelKind, NBP_NAMES, type NbpName } from './base.ts';
 import { bundleAgent } from './bundle.ts';
-import { agentArchive, pack } from './initramfs.ts';
-import { type Provenance, writeProvenance } from './provenance.ts';
+import { frontArchive, pack } from './initramfs.ts';
+import { type Ingredient, type Provenance, writeProvenance } from './provenance.ts';
 
 export interface BootAssetsWish {
   /** TUF root metadata (`root.json`) that the agent pins: bytes, or a path. Without it the agent refuses to image. */
@@ -15,6 +15,8 @@ export interface BootAssetsWish {
   readonly kernel?: KernelKind;
   /** NBPs of one's own in place of Debian's: name → path. */
   readonly nbps?: Readonly<Partial<Record<NbpName, string>>>;
+  /** A folder with firmware for NICs, laid into the initramfs as /lib/firmware: Debian's main archive has none. */
+  readonly firmware?: string | undefined;
   readonly progress?: (line: string) => void;
 }
 
@@ -31,7 +33,8 @@ export async function ensureBootAssets(wish: BootAssetsWish = {}): Promise<BootA
   const base = await ensureBase(wish.kernel ?? 'generic', progress);
   const root = typeof wish.root === 'string' ? readFileSync(wish.root) : wish.root;
   const agent = await bundleAgent();
-  const front = pack(agentArchive(agent, root, base.facts.builtSeconds));
+  const modifiedSeconds = base.facts.builtSeconds;
+  const front = pack(frontArchive({ agent, root, firmware: wish.firmware, modifiedSeconds }));
   const own = Object.entries(wish.nbps ?? {}).map(([name, path]) => ({ name, bytes: readFileSync(path) }));
   const digest = recipeDigest([
     base.digest,
@@ -62,12 +65,24 @@ export async function ensureBootAssets(wish: BootAssetsWish = {}): Promise<BootA
       ingredients: [
         ...facts.ingredients,
         { origin: 'Peerboot agent', version: peerbootVersion(), sha256: sha256(agent) },
+        ...firmwareIngredients(wish.firmware),
       ],
       trustRoot: root === undefined ? null : sha256(root),
     });
   });
   const provenance = JSON.parse(readFileSync(join(folder, 'provenance.json'), 'utf8')) as Provenance;
   return { folder, provenance };
+}
+
+function firmwareIngredients(folder: string | undefined): Ingredient[] {
+  if (folder === undefined) return [];
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return paths.sort().map((path) => ({
+    origin: `user-supplied firmware ${relative(folder, path)}`,
+    version: 'unknown',
+    sha256: sha256(readFileSync(path)),
+  }));
 }
 
 function peerbootVersion(): string {

@@ -79,6 +79,21 @@ describe('boot assets', () => {
     rmSync(own.folder, { recursive: true });
   });
 
+  it('lay firmware of the user’s own where drivers look for it', async () => {
+    const firmware = join(scratch, 'firmware');
+    mkdirSync(join(firmware, 'rtl_nic'), { recursive: true });
+    writeFileSync(join(firmware, 'rtl_nic/rtl8125b-2.fw'), 'firmware');
+    const own = await ensureBootAssets({ root: ROOT, kernel: 'cloud', firmware });
+    const image = join(own.folder, 'initramfs.img');
+    const names = await run('sh', ['-c', 'zstd -dc "$1" | cpio -it --quiet', 'sh', image]);
+    expect(names.split('\n')).toEqual(
+      expect.arrayContaining(['lib/firmware', 'lib/firmware/rtl_nic/rtl8125b-2.fw', 'peerboot/root.json']),
+    );
+    const origins = own.provenance.ingredients.map(({ origin }) => origin);
+    expect(origins).toContain('user-supplied firmware rtl_nic/rtl8125b-2.fw');
+    rmSync(own.folder, { recursive: true });
+  });
+
   it('come out the same when built again', async () => {
     const first = await ensureBase('cloud', quiet);
     const second = await ensureBase('cloud', quiet, `test ${process.pid}`);

@@ -67,7 +67,7 @@ const STAGES_DONE: Readonly<Record<Step, number>> = {
 
 export function toneOf(state: ScreenState): Tone {
   if (state.step === 'failed') return 'failed';
-  if (state.step === 'done') return 'done';
+  if (state.step === 'done' || state.step === 'leave') return 'done';
   return state.note === undefined ? 'work' : 'wait';
 }
 
@@ -79,7 +79,7 @@ export function renderScreen(state: ScreenState, size: ScreenSize = VGA_TEXT): r
     '',
     ...bigText(bigWord(state), scale),
     '',
-    ...(state.failure === undefined ? working(state, width) : failed(state.failure, width)),
+    ...(state.failure === undefined ? working(state, width, scale) : failed(state.failure, width)),
     '',
     '─'.repeat(width),
     ...facts(state, width),
@@ -110,19 +110,19 @@ function bigWord(state: ScreenState): string {
     case 'wait':
       return 'WAIT';
     case 'leave':
-      return 'RESTART';
+      return 'BOOT';
     default:
       return 'START';
   }
 }
 
-function working(state: ScreenState, width: number): string[] {
+function working(state: ScreenState, width: number, scale: number): string[] {
   const { progress } = state;
   if (progress === undefined) return [headline(state), '', ...wrap(state.note ?? '', width)];
   const filled = Math.round((progress.percent * width) / 100);
   return [
     headline(state),
-    '█'.repeat(filled) + '░'.repeat(width - filled),
+    ...Array.from({ length: scale }, () => '█'.repeat(filled) + '░'.repeat(width - filled)),
     '',
     ...(state.note === undefined ? [figures(progress)] : wrap(state.note, width).slice(0, 3)),
   ];

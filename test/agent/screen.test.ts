@@ -74,6 +74,7 @@ const states: Readonly<Record<string, ScreenState>> = {
     },
   },
   done: { ...target, step: 'done' },
+  leave: { ...target, step: 'leave' },
   failed: {
     ...target,
     disk: undefined,

@@ -23,8 +23,8 @@ export interface Proof {
 const PROOF_LASTS_MS = 5 * 60_000;
 /** Measured: smaller steps cost more system calls and turns of the event loop, larger ones fall out of the cache. */
 const STEP_BYTES = 512 * 1024;
-/** A read from the page cache takes a tenth of this; a slower one came from the disk and held up everything else. */
-const SLOW_MS = 2;
+/** A read from the page cache takes a tenth of a millisecond; one this slow came from a disk and held up everything. */
+const SLOW_MS = 5;
 const MOST_SPARE_BUFFERS = 8;
 
 const spareBuffers: Uint8Array[] = [];

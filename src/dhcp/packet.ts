@@ -1,5 +1,5 @@
 // The DHCP packet (RFC 2131 §2) as bytes and as a value: any bytes decode to a packet or to a WireError.
-import { formatIpv4, type Ipv4, ipv4Bytes } from '../base/addresses.ts';
+import { ANY_ADDRESS, formatIpv4, type Ipv4, ipv4Bytes } from '../base/addresses.ts';
 import { concatBytes, viewOf } from '../base/bytes.ts';
 import { assert, WireError } from '../base/errors.ts';
 
@@ -78,7 +78,8 @@ export function decodePacket(bytes: Uint8Array): DhcpPacket | WireError {
   }
   values.delete(OVERLOAD);
 
-  const address = (at: number) => formatIpv4(bytes.subarray(at, at + 4));
+  const address = (at: number) =>
+    view.getUint32(at) === 0 ? ANY_ADDRESS : formatIpv4(bytes.subarray(at, at + 4));
   return {
     op: view.getUint8(0),
     htype: view.getUint8(1),
@@ -99,8 +100,8 @@ export function decodePacket(bytes: Uint8Array): DhcpPacket | WireError {
 
 function joined(values: ReadonlyMap<number, Uint8Array[]>): OptionMap {
   const options = new Map<number, Uint8Array>();
-  for (const [code, [first, ...more]] of values) {
-    if (first !== undefined) options.set(code, more.length === 0 ? first : concatBytes([first, ...more]));
+  for (const [code, parts] of values) {
+    options.set(code, parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(parts));
   }
   return options;
 }
@@ -122,18 +123,19 @@ function readOptions(
     }
     const length = at + 1 < end ? (bytes[at + 1] as number) : Number.POSITIVE_INFINITY;
     if (at + 2 + length > end) return new WireError(`option ${code} runs past the end`, at);
-    const parts = values.get(code) ?? [];
-    parts.push(bytes.slice(at + 2, at + 2 + length));
-    values.set(code, parts);
+    const value = bytes.slice(at + 2, at + 2 + length);
+    const before = values.get(code);
+    if (before === undefined) values.set(code, [value]);
+    else before.push(value);
     at += 2 + length;
   }
   return undefined;
 }
 
 function untilNul(bytes: Uint8Array, field: { at: number; length: number }): Uint8Array {
-  const whole = bytes.subarray(field.at, field.at + field.length);
-  const nul = whole.indexOf(0);
-  return whole.slice(0, nul === -1 ? field.length : nul);
+  const end = field.at + field.length;
+  const nul = bytes.indexOf(0, field.at);
+  return bytes.slice(field.at, nul === -1 ? end : Math.min(nul, end));
 }
 
 /**
@@ -152,10 +154,10 @@ export function encodePacket(packet: DhcpPacket): Uint8Array {
   view.setUint32(4, packet.xid);
   view.setUint16(8, packet.secs);
   view.setUint16(10, packet.flags);
-  bytes.set(ipv4Bytes(packet.ciaddr), 12);
-  bytes.set(ipv4Bytes(packet.yiaddr), 16);
-  bytes.set(ipv4Bytes(packet.siaddr), 20);
-  bytes.set(ipv4Bytes(packet.giaddr), 24);
+  writeAddress(bytes, 12, packet.ciaddr);
+  writeAddress(bytes, 16, packet.yiaddr);
+  writeAddress(bytes, 20, packet.siaddr);
+  writeAddress(bytes, 24, packet.giaddr);
   bytes.set(packet.chaddr, CHADDR.at);
   bytes.set(packet.sname, SNAME.at);
   bytes.set(packet.file, FILE.at);
@@ -163,6 +165,11 @@ export function encodePacket(packet: DhcpPacket): Uint8Array {
   const end = options.reduce((at, [code, value]) => writeOption(bytes, at, code, value), OPTIONS_AT);
   bytes[end] = END;
   return bytes;
+}
+
+/** Into bytes that are zero: nothing to do for 0.0.0.0, which most of a packet's addresses are. */
+function writeAddress(bytes: Uint8Array, at: number, address: Ipv4): void {
+  if (address !== ANY_ADDRESS) bytes.set(ipv4Bytes(address), at);
 }
 
 /**

@@ -1,5 +1,5 @@
 // What PXE and iPXE put inside DHCP options: option 43, 60, 77, 93, 94, 97, 175 (PXE 2.1 §2.2, RFC 4578, RFC 3004).
-import { concatBytes, isAllZero, toHex, toText, viewOf } from '../base/bytes.ts';
+import { concatBytes, isAllZero, toHex, toText } from '../base/bytes.ts';
 import { assert, WireError } from '../base/errors.ts';
 
 /** Encapsulated options: code → value. A code that appears twice keeps its last value. */
@@ -83,15 +83,13 @@ export function parseMachineUuid(bytes: Uint8Array): string | undefined {
 /** As `parseMachineUuid`, for the 16 bytes alone. */
 export function formatUuid(bytes: Uint8Array): string | undefined {
   if (bytes.length !== 16 || isAllZero(bytes) || bytes.every((byte) => byte === 0xff)) return undefined;
-  const view = viewOf(bytes);
-  const word = (value: number, digits: number) => value.toString(16).padStart(digits, '0');
-  return [
-    word(view.getUint32(0, true), 8),
-    word(view.getUint16(4, true), 4),
-    word(view.getUint16(6, true), 4),
-    toHex(bytes.subarray(8, 10)),
-    toHex(bytes.subarray(10)),
-  ].join('-');
+  const hex = toHex(bytes);
+  const swapped = (from: number, to: number) => {
+    let text = '';
+    for (let at = to; at > from; at--) text += hex.slice((at - 1) * 2, at * 2);
+    return text;
+  };
+  return `${swapped(0, 4)}-${swapped(4, 6)}-${swapped(6, 8)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
 /**

@@ -68,7 +68,7 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
   assign: {
     means:
       'Which machine gets which image: a list of `{machine, image, allowNonBlank?, disk?}`; machine is `*`, a MAC, a UUID or a serial, image is `name`, `name@version` or `local`.',
-    flag: "--assign <machine> <image>, --assign '<machine>=<image>'",
+    flag: '--assign <machine> <image>, --assign <machine>=<image>',
   },
   httpPort: {
     means: 'TCP port for scripts, boot files, content and administration.',

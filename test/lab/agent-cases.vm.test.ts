@@ -38,7 +38,7 @@ function imagedPercent(line: string): number | undefined {
 }
 
 describe.concurrent('sources', () => {
-  it('goes on at the second origin when the first one dies mid-image', { timeout: CASE_LIMIT_MS }, () =>
+  it('goes on at the second origin when the first one dies mid-image', () =>
     withLab(async (lab) => {
       await slowWan(lab, 80);
       const first = await lab.startCdn(content.tree);
@@ -54,37 +54,32 @@ describe.concurrent('sources', () => {
       expect(chunkRequests(second).length).toBeGreaterThan(0);
       await target.stop();
       expectImageOn(join(lab.folder, 'till-1.raw'));
-    }),
-  );
+    }));
 
-  it(
-    'never writes a corrupt chunk, says so, and goes on once the origin is mended',
-    { timeout: CASE_LIMIT_MS },
-    () =>
-      withLab(async (lab) => {
-        const tree = copyTree(lab, content);
-        const chunk = largestChunk(tree);
-        const right = readFileSync(chunk);
-        const wrong = Buffer.from(right);
-        wrong[wrong.length >> 1] = (wrong[wrong.length >> 1] as number) ^ 0xff;
-        writeFileSync(chunk, wrong);
-        const cdn = await lab.startCdn(tree);
-        const peer = await lab.startPeer({ ...content, origins: [cdn.base], assign: IMAGE });
-        const target = await bootAgent(lab, content);
-        await peer.process.log.waitFor((line) => (line.includes('PB-CHUNK-CORRUPT') ? line : undefined), {
-          timeoutMs: CASE_LIMIT_MS,
-          what: 'the peer names the corrupt chunk',
-        });
-        await target.serial.waitFor((line) => (/PB-CHUNK-|PB-SOURCE-/.test(line) ? line : undefined), {
-          timeoutMs: CASE_LIMIT_MS,
-          what: 'the screen names the cause',
-        });
-        writeFileSync(chunk, right);
-        await peer.reached(MAC, 'done', { timeoutMs: CASE_LIMIT_MS });
-        await target.stop();
-        expectImageOn(join(lab.folder, 'till-1.raw'));
-      }),
-  );
+  it('never writes a corrupt chunk, says so, and goes on once the origin is mended', () =>
+    withLab(async (lab) => {
+      const tree = copyTree(lab, content);
+      const chunk = largestChunk(tree);
+      const right = readFileSync(chunk);
+      const wrong = Buffer.from(right);
+      wrong[wrong.length >> 1] = (wrong[wrong.length >> 1] as number) ^ 0xff;
+      writeFileSync(chunk, wrong);
+      const cdn = await lab.startCdn(tree);
+      const peer = await lab.startPeer({ ...content, origins: [cdn.base], assign: IMAGE });
+      const target = await bootAgent(lab, content);
+      await peer.process.log.waitFor((line) => (line.includes('PB-CHUNK-CORRUPT') ? line : undefined), {
+        timeoutMs: CASE_LIMIT_MS,
+        what: 'the peer names the corrupt chunk',
+      });
+      await target.serial.waitFor((line) => (/PB-CHUNK-|PB-SOURCE-/.test(line) ? line : undefined), {
+        timeoutMs: CASE_LIMIT_MS,
+        what: 'the screen names the cause',
+      });
+      writeFileSync(chunk, right);
+      await peer.reached(MAC, 'done', { timeoutMs: CASE_LIMIT_MS });
+      await target.stop();
+      expectImageOn(join(lab.folder, 'till-1.raw'));
+    }));
 });
 
 /** The stored file with the most bytes: surely a chunk of the image, not a table. */
@@ -99,70 +94,58 @@ function largestChunk(tree: string): string {
 }
 
 describe.concurrent('the peer', () => {
-  it(
-    'is killed and restarted mid-image: the same machine finishes, nothing verified is fetched again',
-    { timeout: CASE_LIMIT_MS },
-    () =>
-      withLab(async (lab) => {
-        await slowWan(lab, 80);
-        const cdn = await lab.startCdn(content.tree);
-        const start = () => lab.startPeer({ ...content, origins: [cdn.base], assign: IMAGE });
-        const before = await start();
-        const target = await bootAgent(lab, content);
-        await target.serial.waitFor((line) => ((imagedPercent(line) ?? 0) >= 20 ? line : undefined), {
-          timeoutMs: CASE_LIMIT_MS,
-          what: 'a fifth of the image is written',
-        });
-        await before.stop('SIGKILL');
-        const after = await start();
-        const done = await after.reached(MAC, 'done', { timeoutMs: CASE_LIMIT_MS });
-        expect(done.refetchedChunks).toBe(0);
-        // A chunk that was on its way when the peer died may be asked for again; a kept one never.
-        const whole = chunkRequests(cdn).filter((request) => request.status === 200 && request.bytes > 0);
-        expect(whole.length - new Set(whole.map((request) => request.path)).size).toBeLessThanOrEqual(8);
-        await target.stop();
-        expectImageOn(join(lab.folder, 'till-1.raw'));
-      }),
-  );
+  it('is killed and restarted mid-image: the same machine finishes, nothing verified is fetched again', () =>
+    withLab(async (lab) => {
+      await slowWan(lab, 80);
+      const cdn = await lab.startCdn(content.tree);
+      const start = () => lab.startPeer({ ...content, origins: [cdn.base], assign: IMAGE });
+      const before = await start();
+      const target = await bootAgent(lab, content);
+      await target.serial.waitFor((line) => ((imagedPercent(line) ?? 0) >= 20 ? line : undefined), {
+        timeoutMs: CASE_LIMIT_MS,
+        what: 'a fifth of the image is written',
+      });
+      await before.stop('SIGKILL');
+      const after = await start();
+      const done = await after.reached(MAC, 'done', { timeoutMs: CASE_LIMIT_MS });
+      expect(done.refetchedChunks).toBe(0);
+      // A chunk that was on its way when the peer died may be asked for again; a kept one never.
+      const whole = chunkRequests(cdn).filter((request) => request.status === 200 && request.bytes > 0);
+      expect(whole.length - new Set(whole.map((request) => request.path)).size).toBeLessThanOrEqual(8);
+      await target.stop();
+      expectImageOn(join(lab.folder, 'till-1.raw'));
+    }));
 });
 
 describe.concurrent('the disk', () => {
-  it(
-    'is too small: refused with its code on the screen and at the peer, nothing written',
-    { timeout: CASE_LIMIT_MS },
-    () =>
-      withLab(async (lab) => {
-        const cdn = await lab.startCdn(content.tree);
-        const peer = await lab.startPeer({ ...content, origins: [cdn.base], assign: IMAGE });
-        const target = await bootAgent(lab, content, { diskBytes: 32 * MIB });
-        const failed = await peer.reached(MAC, 'failed', { timeoutMs: CASE_LIMIT_MS });
-        expect(failed.code).toBe('PB-DISK-TOO-SMALL');
-        await target.serial.waitFor((line) => (line.includes('PB-DISK-TOO-SMALL') ? line : undefined), {
-          timeoutMs: CASE_LIMIT_MS,
-          what: 'the screen names the cause',
-        });
-        await target.stop();
-        expect(readFileSync(join(lab.folder, 'till-1.raw')).every((byte) => byte === 0)).toBe(true);
-      }),
-  );
+  it('is too small: refused with its code on the screen and at the peer, nothing written', () =>
+    withLab(async (lab) => {
+      const cdn = await lab.startCdn(content.tree);
+      const peer = await lab.startPeer({ ...content, origins: [cdn.base], assign: IMAGE });
+      const target = await bootAgent(lab, content, { diskBytes: 32 * MIB });
+      const failed = await peer.reached(MAC, 'failed', { timeoutMs: CASE_LIMIT_MS });
+      expect(failed.code).toBe('PB-DISK-TOO-SMALL');
+      await target.serial.waitFor((line) => (line.includes('PB-DISK-TOO-SMALL') ? line : undefined), {
+        timeoutMs: CASE_LIMIT_MS,
+        what: 'the screen names the cause',
+      });
+      await target.stop();
+      expect(readFileSync(join(lab.folder, 'till-1.raw')).every((byte) => byte === 0)).toBe(true);
+    }));
 
-  it(
-    'is not blank: refused, then allowed by the administrator, and imaged without a restart',
-    { timeout: CASE_LIMIT_MS },
-    () =>
-      withLab(async (lab) => {
-        const cdn = await lab.startCdn(content.tree);
-        const peer = await lab.startPeer({ ...content, origins: [cdn.base], assign: IMAGE });
-        const disk = await usedDisk(join(lab.folder, 'used.raw'), 256 * MIB);
-        const untouched = readFileSync(disk);
-        const target = await bootAgent(lab, content, { disk });
-        const failed = await peer.reached(MAC, 'failed', { timeoutMs: CASE_LIMIT_MS });
-        expect(failed.code).toBe('PB-DISK-NOT-BLANK');
-        expect(readFileSync(disk).equals(untouched)).toBe(true);
-        await peer.command('assign', MAC, IMAGE, '--allow-non-blank');
-        await peer.reached(MAC, 'done', { timeoutMs: CASE_LIMIT_MS, from: peer.process.log.lines.length });
-        await target.stop();
-        expectImageOn(disk);
-      }),
-  );
+  it('is not blank: refused, then allowed by the administrator, and imaged without a restart', () =>
+    withLab(async (lab) => {
+      const cdn = await lab.startCdn(content.tree);
+      const peer = await lab.startPeer({ ...content, origins: [cdn.base], assign: IMAGE });
+      const disk = await usedDisk(join(lab.folder, 'used.raw'), 256 * MIB);
+      const untouched = readFileSync(disk);
+      const target = await bootAgent(lab, content, { disk });
+      const failed = await peer.reached(MAC, 'failed', { timeoutMs: CASE_LIMIT_MS });
+      expect(failed.code).toBe('PB-DISK-NOT-BLANK');
+      expect(readFileSync(disk).equals(untouched)).toBe(true);
+      await peer.command('assign', MAC, IMAGE, '--allow-non-blank');
+      await peer.reached(MAC, 'done', { timeoutMs: CASE_LIMIT_MS, from: peer.process.log.lines.length });
+      await target.stop();
+      expectImageOn(disk);
+    }));
 });

@@ -84,17 +84,31 @@ export async function openLab(): Promise<Lab> {
   };
 }
 
-/** Runs `body` in a lab of its own; whatever happens, the lab is closed, and a failure says where its evidence lies. */
-export async function withLab<T>(body: (lab: Lab) => Promise<T>): Promise<T> {
+/** One emulated machine from power-on to whatever the case waits for, on a busy host of two cores. */
+const CASE_LIMIT_MS = 240_000;
+
+/**
+ * Runs `body` in a lab of its own; whatever happens, the lab is closed, and a failure says where its evidence lies.
+ * The limit ends a case before the test runner does, which would leave machines running.
+ */
+export async function withLab<T>(
+  body: (lab: Lab) => Promise<T>,
+  limitMs: number = CASE_LIMIT_MS,
+): Promise<T> {
   const lab = await openLab();
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`the case did not end within ${limitMs / 1000} s`)), limitMs);
+  });
   try {
-    return await body(lab);
+    return await Promise.race([body(lab), tooLate]);
   } catch (error) {
     await lab.keepEvidence();
     throw new Error(`${error instanceof Error ? error.message : String(error)}\nevidence: ${lab.folder}`, {
       cause: error,
     });
   } finally {
+    clearTimeout(timer);
     await lab.close();
   }
 }

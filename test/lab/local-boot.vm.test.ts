@@ -5,7 +5,7 @@ import { type SmallContent, smallContent } from './agent-case.ts';
 import { withLab } from './lab.ts';
 import { biosLocalDisk, LOCAL_MARKER, uefiLocalDisk } from './local-disks.ts';
 
-const LIMIT_MS = 300_000;
+const LIMIT_MS = 180_000;
 let content: SmallContent;
 beforeAll(async () => {
   content = await smallContent();
@@ -17,7 +17,7 @@ describe.concurrent('an unknown machine', () => {
     { firmware: 'uefi', makeDisk: uefiLocalDisk },
   ] as const;
   for (const { firmware, makeDisk } of cases) {
-    it(`boots its local disk on ${firmware}`, { timeout: LIMIT_MS }, () =>
+    it(`boots its local disk on ${firmware}`, () =>
       withLab(async (lab) => {
         const peer = await lab.startPeer({ origins: [], root: content.root, assets: content.assets });
         const disk = await makeDisk(join(lab.folder, 'local.raw'));
@@ -36,7 +36,6 @@ describe.concurrent('an unknown machine', () => {
           what: 'the local disk boots',
         });
         expect(peer.process.log.lines.some((line) => line.includes('"rung":"agent"'))).toBe(false);
-      }),
-    );
+      }));
   }
 });

@@ -1,7 +1,7 @@
 // Starts real programs, follows their output line by line as events, and ends them by their pid.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 
 const execFileAsync = promisify(execFile);
@@ -94,6 +94,26 @@ export interface StartOptions {
 
 const ESCAPES = new RegExp(`${String.fromCharCode(27)}\\[[0-9;?=]*[A-Za-z]|\\r`, 'g');
 
+/** A login prompt waits on its line without ending it. */
+const PROMPT = /login: $/;
+
+/** Calls `onLine` for each line without its terminal escapes, and for a prompt. */
+function followLines(stream: Readable, onLine: (line: string) => void): void {
+  let rest = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) onLine(line.replaceAll(ESCAPES, ''));
+    if (!PROMPT.test(rest)) return;
+    onLine(rest.replaceAll(ESCAPES, ''));
+    rest = '';
+  });
+  stream.on('end', () => {
+    if (rest !== '') onLine(rest.replaceAll(ESCAPES, ''));
+  });
+}
+
 /** Starts a program whose output lines (both streams, terminal escapes taken out) become events. */
 export function start(command: string, args: readonly string[], options: StartOptions = {}): Running {
   const words =
@@ -109,8 +129,7 @@ export function start(command: string, args: readonly string[], options: StartOp
   const file = options.logFile === undefined ? undefined : createWriteStream(options.logFile, { flags: 'a' });
   for (const stream of [child.stdout, child.stderr]) {
     if (stream === null) continue;
-    createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (raw) => {
-      const line = raw.replaceAll(ESCAPES, '');
+    followLines(stream, (line) => {
       file?.write(`${line}\n`);
       log.push(line);
     });

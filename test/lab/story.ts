@@ -23,10 +23,14 @@ export type Moment = keyof StorySeconds;
 /** Emulated machines on a busy two-core host: generous, but a hang still ends. */
 export const STORY_LIMIT_MS = 420_000;
 
-const READY_MARKER = /PEERBOOT-READY/;
+/** What the new system prints on the serial line once it has started from its own disk. */
+const SIGNS = [
+  [/PEERBOOT-READY/, 'the new system prints its ready marker'],
+  [/login: *$/, 'the new system prints its login'],
+] as const;
 
 /**
- * Follows a target until its own disk has printed the ready marker. `moment` is called as each is reached.
+ * Follows a target until the system on its own disk has printed the ready marker and its login. `moment` is called as each is reached.
  * Rejects when a moment is not reached in time or the machine fails.
  */
 export async function followStory(
@@ -49,10 +53,9 @@ export async function followStory(
   note('agent');
   await peer.reached(target.mac, 'done', { timeoutMs });
   note('imaged');
-  await target.serial.waitFor((line) => (READY_MARKER.test(line) ? line : undefined), {
-    timeoutMs,
-    what: 'the new system prints its ready marker',
-  });
+  for (const [sign, what] of SIGNS) {
+    await target.serial.waitFor((line) => (sign.test(line) ? line : undefined), { timeoutMs, what });
+  }
   note('ready');
   result.ready = true;
   return result;

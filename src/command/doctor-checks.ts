@@ -1,5 +1,4 @@
 // The checks of `doctor`, cheapest first: this host, then what the network answers.
-import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -9,13 +8,14 @@ import { digestHex } from '../base/digest.ts';
 import type { ErrorCode } from '../base/error-table.ts';
 import { isPeerbootError, PeerbootError } from '../base/errors.ts';
 import { silentLog } from '../base/log.ts';
+import { systemTimers } from '../io/clock.ts';
 import type { Config } from '../io/config-keys.ts';
-import { probeDhcp } from '../io/dhcp-probe.ts';
 import { digestOf } from '../io/hash.ts';
 import { chooseInterfaces, type HostInterface } from '../io/interfaces.ts';
 import { loadNamedFiles, PROVENANCE_FILE } from '../io/named-files.ts';
 import { pinnedRoot } from '../io/trust-keeper.ts';
 import { openUdp } from '../io/udp.ts';
+import { type AnsweringServer, probeServers } from '../service/dhcp-probe.ts';
 import type { Finding } from './doctor.ts';
 
 const NEEDED_FILES = ['undionly.kpxe', 'snponly.efi', 'vmlinuz', 'initramfs.img'];
@@ -182,24 +182,35 @@ async function clockAgrees(origins: readonly string[]): Promise<string> {
 
 async function dhcpServerIsThere({ address, mac }: HostInterface): Promise<string> {
   if (mac === undefined) return 'not asked: the interface has no MAC address';
-  let offers: Awaited<ReturnType<typeof probeDhcp>>;
+  let answering: readonly AnsweringServer[];
   try {
-    offers = await probeDhcp({ address, mac, xid: randomInt(2 ** 32), timeoutMs: PROBE_MS });
+    const random = { next: Math.random };
+    answering = await probeServers({
+      openUdp,
+      address,
+      mac,
+      timers: systemTimers,
+      random,
+      listenMs: PROBE_MS,
+    });
   } catch (error) {
     if (!isPeerbootError(error)) throw error;
     throw doubt(error.code, `could not ask: ${error.message}`);
   }
-  const rival = offers.find(({ vendorClass }) => vendorClass?.startsWith('PXEClient') === true);
+  const servers = answering.filter((one) => one.givesAddress);
+  const rival = servers.find(({ vendorClass }) => vendorClass?.startsWith('PXEClient') === true);
   if (rival !== undefined) {
-    throw new PeerbootError('PB-DHCP-COMPETES', `${rival.server} itself answers as PXEClient (option 60)`);
+    throw new PeerbootError('PB-DHCP-COMPETES', `${rival.address} itself answers as PXEClient (option 60)`);
   }
-  const sends = offers.find(({ bootFile }) => bootFile !== undefined);
+  const sends = servers.find(({ file }) => file !== undefined);
   if (sends !== undefined) {
-    throw doubt('PB-DHCP-COMPETES', `${sends.server} names a boot file itself: ${sends.bootFile}`);
+    throw doubt('PB-DHCP-COMPETES', `${sends.address} names a boot file itself: ${sends.file}`);
   }
-  if (offers.length === 0)
+  if (servers.length === 0)
     throw doubt('PB-DHCP-SILENT', `nobody offered an address within ${PROBE_MS / 1000} s`);
-  return offers
-    .map(({ server, address: offered }) => `${server} hands out addresses (offered ${offered})`)
-    .join(', ');
+  const others = answering.filter((one) => !one.givesAddress && one.address !== address);
+  return [
+    ...servers.map((one) => `${one.address} hands out addresses`),
+    ...others.map((one) => `${one.address} answers PXE too`),
+  ].join(', ');
 }

@@ -48,6 +48,7 @@ export const HOST_NEEDS: readonly HostNeed[] = [
   { needs: 'curl', debianPackage: 'curl', purposes: ['test', 'bench'] },
   { needs: 'tshark', debianPackage: 'tshark', purposes: ['test'] },
   { needs: 'cpio', debianPackage: 'cpio', purposes: ['test'] },
+  { needs: 'openssl', debianPackage: 'openssl', purposes: ['test'] },
   { needs: 'sfdisk', debianPackage: 'fdisk', purposes: ['test'] },
   { needs: 'socat', debianPackage: 'socat', purposes: ['test'] },
   { needs: 'zstd', debianPackage: 'zstd', purposes: ['test', 'bench'] },

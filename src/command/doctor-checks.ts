@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { ROUTES } from '../api/routes.ts';
-import type { Ipv4 } from '../base/addresses.ts';
+import { ANY_ADDRESS, type Ipv4 } from '../base/addresses.ts';
 import { digestHex } from '../base/digest.ts';
 import type { ErrorCode } from '../base/error-table.ts';
 import { isPeerbootError, PeerbootError } from '../base/errors.ts';
@@ -23,8 +23,10 @@ const PROBE_MS = 3_000;
 const MOST_CLOCK_ERROR_MS = 5 * 60_000;
 
 export async function* hostFindings(config: Config): AsyncGenerator<Finding> {
+  const addresses: Ipv4[] = [];
   yield await finding('interfaces', () => {
     const found = chooseInterfaces(config.interfaces);
+    addresses.push(...found.map(({ address }) => address));
     return found.map(({ name, address }) => `${name} ${address}`).join(', ');
   });
   const running = await peerRuns(config.httpPort);
@@ -96,15 +98,16 @@ async function peerRuns(httpPort: number): Promise<boolean> {
   }
 }
 
-async function udpIsFree(port: number, use: string): Promise<string> {
-  const socket = await openUdp({
-    local: { address: '0.0.0.0' as Ipv4, port },
-    onDatagram: () => {},
-    onError: () => {},
-  });
-  await socket.close();
-  if (socket.sharedWith.length === 0) return `free for ${use}`;
-  const what = `${socket.sharedWith.join(', ')} also holds UDP ${port}`;
+/** Tried on every address that would be opened: on one of them alone another program may sit. */
+async function udpIsFree(port: number, use: string, addresses: readonly Ipv4[]): Promise<string> {
+  const holders = new Set<string>();
+  for (const address of [ANY_ADDRESS, ...addresses]) {
+    const socket = await openUdp({ local: { address, port }, onDatagram: () => {}, onError: () => {} });
+    await socket.close();
+    for (const holder of socket.sharedWith) holders.add(holder);
+  }
+  if (holders.size === 0) return `free for ${use}`;
+  const what = `${[...holders].join(', ')} also holds UDP ${port}`;
   // A DHCP server on this very host may share port 67: both hear the same broadcasts.
   if (port === 67) throw doubt('PB-PORT-IN-USE', what);
   throw new PeerbootError('PB-PORT-IN-USE', what);

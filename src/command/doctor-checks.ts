@@ -36,7 +36,7 @@ export async function* hostFindings(config: Config): AsyncGenerator<Finding> {
     [69, 'TFTP'],
   ] as const) {
     yield await finding(`port ${port}/udp`, () =>
-      running ? 'the running peer has it' : udpIsFree(port, use),
+      running ? 'the running peer has it' : udpIsFree(port, use, addresses),
     );
   }
   yield await finding(`port ${config.httpPort}/tcp`, () =>

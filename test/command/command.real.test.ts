@@ -237,14 +237,19 @@ describe('doctor', () => {
       timeoutMs: 10_000,
       what: 'dnsmasq is up',
     });
-    const holder = launch('busybox', ['udpsvd', '10.77.11.2', '69', 'cat'], lans.peer);
+    const bind =
+      "require('node:dgram').createSocket('udp4').bind(69, '10.77.11.2', () => console.log('bound'))";
+    const holder = launch(process.execPath, ['-e', bind], lans.peer);
+    await holder.log.waitFor((line) => (line === 'bound' ? line : undefined), {
+      timeoutMs: 10_000,
+      what: 'another program holds port 69',
+    });
     const { status, of } = await findings('--origin', 'http://10.77.11.1:9');
     expect(of('DHCP server at lan1')).toMatchObject({ status: 'fail', code: 'PB-DHCP-COMPETES' });
     expect(of('port 69/udp')).toMatchObject({ status: 'fail', code: 'PB-PORT-IN-USE' });
     expect(of('trust root')).toMatchObject({ status: 'fail', code: 'PB-TRUST-ROOT-MISSING' });
     expect(of('origin http://10.77.11.1:9')?.status).toBe('fail');
     expect(status).toBe(1);
-    await holder.stop();
   });
 });
 

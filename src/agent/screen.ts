@@ -191,8 +191,7 @@ function facts(state: ScreenState, width: number): string[] {
 /** √ and ■ are in the VGA's character set, a tick is not. */
 function stages(state: ScreenState): string {
   const done = STAGES_DONE[state.step];
-  if (done < 0)
-    return 'The peer is asked again every few seconds: when the plan changes, this machine goes on.';
+  if (done < 0) return 'Asking the peer again every few seconds: a new plan takes effect at once.';
   return STAGES.map((name, i) => `${i < done ? '√' : i === done ? '■' : '·'} ${name}`).join('     ');
 }
 

@@ -155,7 +155,10 @@ describe('every reply', () => {
     architectures: fc.constantFrom([0], [6], [7], [9], [11], [15], [16]),
     userClass: fc.constantFrom(IPXE_CLASS, new Uint8Array(0)),
     more: fc.array(
-      fc.tuple(fc.constantFrom(1, 3, 6, 50, 51, 97, 82, 175, 43, 224), fc.uint8Array({ maxLength: 255, size: 'max' })),
+      fc.tuple(
+        fc.constantFrom(1, 3, 6, 50, 51, 97, 82, 175, 43, 224),
+        fc.uint8Array({ maxLength: 255, size: 'max' }),
+      ),
     ),
     fields: fc.record({
       flags: fc.integer({ min: 0, max: 0xffff }),

@@ -24,6 +24,8 @@ export interface Publisher {
   publish(name: string, version: string): Promise<Tree>;
   refresh(graceDays?: number): Promise<Tree>;
   tree(): Tree;
+  /** One file of the catalogue as it stands. */
+  read(name: string): Uint8Array;
 }
 
 const folders: string[] = [];
@@ -65,6 +67,7 @@ export async function newPublisher(
       return read();
     },
     tree: read,
+    read: (name) => readFileSync(join(tree, 'catalogue', name)),
   };
 }
 

@@ -167,15 +167,19 @@ async function readProvenance(folder: string): Promise<Map<string, string>> {
     if (isNotFound(error)) return new Map();
     throw error;
   }
-  const rows: unknown = (JSON.parse(text) as { files?: unknown }).files;
-  if (!Array.isArray(rows))
+  const rows = filesIn(text);
+  if (rows === undefined)
     throw new PeerbootError('PB-ASSET-CHANGED', `${join(folder, PROVENANCE_FILE)} has no list of files`);
-  return new Map(
-    rows.map((row: { name?: unknown; sha256?: unknown }) => [
-      String(row.name),
-      String(row.sha256).replace(/^sha256:/, ''),
-    ]),
-  );
+  return new Map(rows.map((row) => [String(row.name), String(row.sha256).replace(/^sha256:/, '')]));
+}
+
+function filesIn(text: string): { name?: unknown; sha256?: unknown }[] | undefined {
+  try {
+    const { files } = JSON.parse(text) as { files?: unknown };
+    return Array.isArray(files) ? files : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function isNotFound(error: unknown): boolean {

@@ -83,8 +83,9 @@ export function fetchByTftp(
       server = from;
       fetch.dataPackets++;
       if (packet.block !== ((parts.length + 1) & 0xffff)) {
-        // RFC 7440 §4: a gap is answered with the last block received in order, once per window.
-        if (sinceAck > 0) say();
+        // RFC 7440 §4: a gap is answered with the last block received in order, once per window. That block again
+        // means that our acknowledgement was lost.
+        if (sinceAck > 0 || packet.block === (parts.length & 0xffff)) say();
         return;
       }
       tries = 0;

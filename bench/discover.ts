@@ -8,7 +8,9 @@ import type { DiscoverLoad, DiscoverResult } from './support/discover-load.ts';
 
 const LOAD: DiscoverLoad = { perSecond: 5_000, seconds: 4, machines: 50, rounds: 8 };
 const TICKS_PER_SECOND = 100;
-const WARM_UP: DiscoverLoad = { perSecond: 500, seconds: 0.5, machines: 1, rounds: 1 };
+/** For both servers and the load alike: the machine's other work is not what is measured. Needs root, as namespaces do. */
+const BEFORE_OTHERS = ['nice', '-n', '-10'];
+const WARM_UP: DiscoverLoad = { perSecond: 1_500, seconds: 2, machines: 1, rounds: 1 };
 
 const program = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -26,12 +28,19 @@ function cpuSeconds(pid: number): number {
 }
 
 async function flood(lans: TwoLans, load: DiscoverLoad): Promise<DiscoverResult> {
-  const words = ['netns', 'exec', lans.clients[0], process.execPath, program('support/discover-load.ts')];
+  const words = [
+    'netns',
+    'exec',
+    lans.clients[0],
+    ...BEFORE_OTHERS,
+    process.execPath,
+    program('support/discover-load.ts'),
+  ];
   return JSON.parse(await run('ip', [...words, JSON.stringify(load)])) as DiscoverResult;
 }
 
 async function measure(lans: TwoLans, server: Running): Promise<Figures> {
-  // A few hundred first, for a program that compiles while it runs; a real one has been up for days.
+  // Some thousand first, for a program that compiles while it runs; a real one has been up for days.
   for (let tries = 0; (await flood(lans, WARM_UP)).offers === 0; tries++) {
     if (tries === 5) throw new Error(`no offer:\n${server.log.lines.slice(-5).join('\n')}`);
   }
@@ -65,8 +74,9 @@ export const bench: Bench = {
   about: `offers to ${LOAD.machines} machines (${LOAD.rounds} requests each) among ${LOAD.perSecond} DISCOVERs a second for ${LOAD.seconds} s, beside dnsmasq as proxyDHCP`,
   async run({ progress }) {
     const lans = await createTwoLans();
-    const inPeer = async (command: string, args: readonly string[]) => {
-      const server = start(command, args, { namespace: lans.peer });
+    const inPeer = async (...command: readonly string[]) => {
+      const [nice = '', ...words] = [...BEFORE_OTHERS, ...command];
+      const server = start(nice, words, { namespace: lans.peer });
       try {
         return await measure(lans, server);
       } finally {
@@ -75,13 +85,14 @@ export const bench: Bench = {
     };
     try {
       progress('dnsmasq');
-      const theirs = await inPeer('dnsmasq', [
+      const theirs = await inPeer(
+        'dnsmasq',
         ...['--keep-in-foreground', '--port=0', '--conf-file=/dev/null', '--log-facility=-', '--quiet-dhcp'],
         ...['--interface=lan1', '--dhcp-range=10.77.11.0,proxy', '--leasefile-ro'],
         '--pxe-service=X86-64_EFI,boot,snponly.efi',
-      ]);
+      );
       progress('peerboot');
-      const ours = await inPeer(process.execPath, [program('../test/support/dhcp-responder.ts'), 'lan1']);
+      const ours = await inPeer(process.execPath, program('../test/support/dhcp-responder.ts'), 'lan1');
       return [
         row('offer, median', 'ms', ours.p50, theirs.p50),
         row('offer, 99th percentile', 'ms', ours.p99, theirs.p99, 250),

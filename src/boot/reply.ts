@@ -32,7 +32,7 @@ export interface ReplyContext {
   /** Where the packet came from and to which of our ports. */
   readonly source: Endpoint;
   readonly arrivedPort: ServerPort;
-  /** This ROM is iPXE but shall be given an NBP as if it were not (see `ReplyOptions.chainOldIpxe`). */
+  /** This ROM is iPXE but shall be given an NBP as if it were not (see `ChainMemory`). */
   readonly chain: boolean;
 }
 

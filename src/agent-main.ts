@@ -15,7 +15,13 @@ import { systemClock, systemTimers } from './io/clock.ts';
 import { readDisks } from './io/disks.ts';
 import { bringNetworkUp } from './io/network-up.ts';
 import { readNics } from './io/nics.ts';
-import { boundDirtyBytes, dropCaches, kernelCommandLine, quietKernelConsole } from './io/proc.ts';
+import {
+  boundDirtyBytes,
+  dropCaches,
+  kernelCommandLine,
+  quietKernelConsole,
+  readFarAhead,
+} from './io/proc.ts';
 import { leave } from './io/reboot.ts';
 import { openTerminal } from './io/screen.ts';
 import { readSmbios } from './io/smbios.ts';
@@ -44,6 +50,7 @@ function machinePort(log: Log, threads: DiskThreads): MachinePort {
     },
     openDisk({ name, sizeBytes }) {
       const path = `/dev/${name}`;
+      readFarAhead(name);
       return openBlockDevice({ path, sizeBytes, log, threads, dropCaches: () => dropCaches(path) });
     },
     async setBootEntry(description, system) {

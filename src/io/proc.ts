@@ -1,6 +1,6 @@
 // What the agent asks and tells its own kernel: command line, quiet console, bounded write-back, dropped caches.
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
@@ -30,4 +30,9 @@ export async function boundDirtyBytes(): Promise<void> {
 export async function dropCaches(device: string): Promise<void> {
   await promisify(execFile)('blockdev', ['--flushbufs', device]);
   await writeFile('/proc/sys/vm/drop_caches', '1');
+}
+
+/** The proof reads a disk from its start to its end: fewer, larger requests took a third off its time when emulated. */
+export function readFarAhead(disk: string): void {
+  writeFileSync(`/sys/block/${disk}/queue/read_ahead_kb`, '2048');
 }

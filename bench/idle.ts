@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Running, start } from '../test/lab/process.ts';
 import { createTwoLans, type TwoLans } from '../test/support/two-lans.ts';
+import { makePackage } from '../tools/package.ts';
 import type { Bench, BenchContext, BenchRow } from './bench.ts';
 
-const PEERBOOT = fileURLToPath(new URL('../bin/peerboot.js', import.meta.url));
-const SETTLE_MS = 5_000;
+const CHECKOUT = fileURLToPath(new URL('../bin/peerboot.js', import.meta.url));
+/** V8 goes on tidying up for a while after the start. */
+const SETTLE_MS = 20_000;
 const IDLE_MS = 20_000;
 const TICK_MS = 10;
 /** About as large as real assets: an NBP is kept in memory, the rest is hashed at the start. */
@@ -60,7 +62,12 @@ async function idleFigures(programs: readonly Running[]): Promise<Figures> {
   };
 }
 
-async function ours(lans: TwoLans, folder: string, more: readonly string[]): Promise<Figures> {
+async function ours(
+  program: string,
+  lans: TwoLans,
+  folder: string,
+  more: readonly string[] = [],
+): Promise<Figures> {
   const assets = join(folder, 'assets');
   mkdirSync(assets, { recursive: true });
   for (const [name, bytes] of Object.entries(ASSETS))
@@ -76,7 +83,7 @@ async function ours(lans: TwoLans, folder: string, more: readonly string[]): Pro
     ...more,
   ];
   const launch = async () => {
-    const peer = start(process.execPath, [PEERBOOT, 'up', ...flags], { namespace: lans.peer });
+    const peer = start(process.execPath, [program, 'up', ...flags], { namespace: lans.peer });
     await peer.log.waitFor((line) => (line.includes('peerboot ready') ? true : undefined), {
       timeoutMs: 30_000,
       what: 'the peer is ready',
@@ -133,11 +140,20 @@ export const bench: Bench = {
     try {
       progress('dnsmasq and nginx');
       const theirs = await rival(lans, folder);
-      progress('peer without origins');
-      const alone = await ours(lans, folder, []);
-      progress('peer with an origin that is down');
+      progress('making the package');
+      await makePackage(join(folder, 'package'));
+      const installed = join(folder, 'package', 'bin', 'peerboot.js');
       const origin = ['--origin', 'http://10.77.11.1'];
-      const withOrigin = await ours(lans, join(folder, 'with-origin'), origin);
+      const measured: [string, Figures][] = [];
+      for (const [name, program, flags] of [
+        ['package', installed, []],
+        ['package, origin down', installed, origin],
+        ['checkout', CHECKOUT, []],
+        ['checkout, origin down', CHECKOUT, origin],
+      ] as const) {
+        progress(name);
+        measured.push([name, await ours(program, lans, join(folder, name), flags)]);
+      }
       const row = (work: string, unit: string, mine: number, other: number, bound?: number): BenchRow => ({
         work,
         unit,
@@ -152,7 +168,7 @@ export const bench: Bench = {
         row(`${name}: resident, own pages`, 'MB', figures.ownMb, theirs.ownMb),
         row(`${name}: CPU`, 'ms/min', figures.cpuMsPerMinute, Math.max(theirs.cpuMsPerMinute, TICK_MS)),
       ];
-      return [...rows('no origin', alone), ...rows('origin down', withOrigin)];
+      return measured.flatMap(([name, figures]) => rows(name, figures));
     } finally {
       await lans.remove();
     }

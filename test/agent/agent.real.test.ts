@@ -8,7 +8,7 @@ import type { Plan } from '../../src/api/agent.ts';
 import { chunkPath } from '../../src/api/routes.ts';
 import { equalBytes } from '../../src/base/bytes.ts';
 import { until } from '../support/until.ts';
-import { addImage, gptImage, type SignedTree, signedTree } from './content.ts';
+import { addImage, gptImage, removeTrees, type SignedTree, signedTree } from './content.ts';
 import { type LabPeer, startLabPeer } from './lab-peer.ts';
 import { closeDiskThreads, startTarget, type TestTarget } from './target.ts';
 
@@ -23,7 +23,10 @@ beforeAll(async () => {
 afterEach(async () => {
   await Promise.all(peers.splice(0).map((peer) => peer.close()));
 });
-afterAll(closeDiskThreads);
+afterAll(async () => {
+  await closeDiskThreads();
+  removeTrees();
+});
 
 const image: Plan = {
   kind: 'image',

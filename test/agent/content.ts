@@ -1,6 +1,6 @@
 // A signed content tree with one small GPT image in it, as the agent's tests serve it.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { imageTargetPath } from '../../src/chunk/names.ts';
@@ -35,19 +35,29 @@ const tables = new Map<number, Uint8Array>();
 function gptOf(imageBytes: number): Uint8Array {
   const known = tables.get(imageBytes);
   if (known !== undefined) return known;
-  const path = join(mkdtempSync(join(tmpdir(), 'pb-gpt-')), 'image.raw');
+  const folder = mkdtempSync(join(tmpdir(), 'pb-gpt-'));
+  const path = join(folder, 'image.raw');
   writeFileSync(path, new Uint8Array(imageBytes));
   execFileSync('sgdisk', [
     ...['-a', '8', '-n', '1:2048:+2M', '-t', '1:ef00', '-c', '1:EFI'],
     ...['-n', '2:0:0', '-t', '2:8300', '-c', '2:root', path],
   ]);
   const made = readFileSync(path);
+  rmSync(folder, { recursive: true });
   tables.set(imageBytes, made);
   return made;
 }
 
+const folders: string[] = [];
+
+/** At the end of a test file: the trees, their keys, and the disks beside them. */
+export function removeTrees(): void {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+}
+
 export async function signedTree(plain: Uint8Array, wrongRow?: number): Promise<SignedTree> {
   const folder = mkdtempSync(join(tmpdir(), 'pb-agent-'));
+  folders.push(folder);
   const image = await addImage(folder, plain, 'small', '1', wrongRow);
   const tree = join(folder, 'tree');
   return { folder, tree, root: readFileSync(join(tree, 'catalogue/1.root.json')), image };

@@ -55,14 +55,25 @@ const MARKS = {
 
 function line(level: keyof typeof RANK, fields: LogFields, message: string): string {
   const time = colours.dim(new Date().toTimeString().slice(0, 8));
-  const who = text(fields.mac) ?? text(fields.machine) ?? text(fields.source);
-  const about = [text(fields.code), text(fields.what) ?? text(fields.reason), text(fields.image)]
+  const who = text(fields.mac) ?? text(fields.machineName) ?? text(fields.machine) ?? text(fields.source);
+  const about = [
+    text(fields.code),
+    text(fields.what) ?? text(fields.reason),
+    text(fields.image) ?? targetOf(fields),
+  ]
     .filter((part) => part !== undefined)
     .join('  ');
   const remedy = text(fields.remedy);
-  const parts = [time, MARKS[level], who === undefined ? '' : colours.bold(who), message, colours.dim(about)];
+  const bold = who === undefined ? '' : colours.bold(who);
+  const parts = [time, MARKS[level], bold, message, about === '' ? '' : colours.dim(about)];
   const head = parts.filter((part) => part !== '').join(' ');
   return remedy === undefined ? head : `${head}\n           ${colours.cyan('→')} ${remedy}`;
+}
+
+/** Of an assignment: the image, or nothing for local boot. */
+function targetOf(fields: LogFields): string | undefined {
+  const { image } = (fields.target ?? {}) as { image?: string };
+  return image;
 }
 
 const text = (value: unknown): string | undefined =>

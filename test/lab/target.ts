@@ -4,6 +4,7 @@ import { closeSync, copyFileSync, existsSync, ftruncateSync, openSync } from 'no
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { until } from '../support/until.ts';
 import type { StoreNetwork } from './network.ts';
 import { type Running, start } from './process.ts';
 
@@ -62,6 +63,27 @@ function qmp(socketPath: string, command: string, args: Record<string, unknown>)
   });
 }
 
+/** Resolves once QEMU answers; rejects with its own words when it refuses its arguments. */
+async function isRunning(machine: Running, socketPath: string): Promise<void> {
+  const refused = machine.exited.then((status) => {
+    throw new Error(`QEMU ended with ${status}: ${machine.log.lines.join(' ')}`);
+  });
+  const answers = until(
+    () =>
+      qmp(socketPath, 'query-status', {}).then(
+        () => true,
+        () => false,
+      ),
+    {
+      timeoutMs: 30_000,
+      what: 'QEMU answers',
+    },
+  );
+  // Its end much later, when the case is over, is nobody's failure.
+  refused.catch(() => {});
+  await Promise.race([refused, answers]);
+}
+
 function firmwareArguments(options: TargetOptions, folder: string): string[] {
   if (options.firmware === 'bios') return [];
   const variables = join(folder, `${options.name}-vars.fd`);
@@ -104,6 +126,7 @@ export async function powerOn(
           '-append',
           options.direct.commandLine,
         ];
+  const poweredOnAt = performance.now();
   const machine = start(
     'qemu-system-x86_64',
     [
@@ -144,11 +167,12 @@ export async function powerOn(
     ],
     { namespace: network.switchNamespace, logFile: join(folder, `${options.name}-serial.log`) },
   );
+  await isRunning(machine, socketPath);
   return {
     name: options.name,
     mac: options.mac,
     firmware: options.firmware,
-    poweredOnAt: performance.now(),
+    poweredOnAt,
     serial: machine.log,
     pid: machine.pid,
     screenshot: (path) => qmp(socketPath, 'screendump', { filename: path, format: 'png' }),

@@ -64,8 +64,6 @@ export class Transfer implements Machine<TransferEvent, TransferAction> {
   #highest = 0;
   #tries = 0;
   #sentAt: MonotonicMs = 0;
-  /** Karn's rule: the time of a repeated send measures nothing. */
-  #measurable = true;
   #retryMs: number;
   #smoothedMs: number | undefined;
   #variationMs = 0;
@@ -132,7 +130,9 @@ export class Transfer implements Machine<TransferEvent, TransferAction> {
       this.#acked += forward;
     }
     this.#confirmed = true;
-    if (this.#measurable) this.#measure(now - this.#sentAt);
+    // Karn's rule: what was sent more than once measures nothing. Resuming behind a gap is a first sending: the client
+    // has thrown away what it got of these blocks before.
+    if (this.#tries === 1) this.#measure(now - this.#sentAt);
     this.#tries = 0;
     return this.#acked === this.#totalBlocks
       ? this.#end({ kind: 'completed', confirmed: true })
@@ -149,7 +149,7 @@ export class Transfer implements Machine<TransferEvent, TransferAction> {
   /** Sends what is due from the last acknowledged point, and starts the clock for it. */
   #repeat(now: MonotonicMs): TransferAction[] {
     if (this.#state === 'sending') return this.#sendWindow(now);
-    this.#count(now, this.#tries === 0);
+    this.#count(now);
     return [{ kind: 'send-oack' }];
   }
 
@@ -158,14 +158,13 @@ export class Transfer implements Machine<TransferEvent, TransferAction> {
     const again = first <= this.#highest;
     this.#sent = Math.min(this.#acked + this.#windowsize, this.#totalBlocks);
     this.#highest = Math.max(this.#highest, this.#sent);
-    this.#count(now, !again);
+    this.#count(now);
     return [{ kind: 'send-data', first, last: this.#sent, again }];
   }
 
-  #count(now: MonotonicMs, measurable: boolean): void {
+  #count(now: MonotonicMs): void {
     this.#tries++;
     this.#sentAt = now;
-    this.#measurable = measurable;
   }
 
   /** RFC 6298 §2, with a floor and a ceiling of our own. */

@@ -24,11 +24,15 @@ export interface TftpServing {
   stop(): Promise<TftpStats>;
 }
 
-export async function serveTftp(order: TftpServerOrder, namespace?: string): Promise<TftpServing> {
+/** `before`: a command that starts the server, e.g. `nice -n 5`. */
+export async function serveTftp(
+  order: TftpServerOrder,
+  namespace?: string,
+  before: readonly string[] = [],
+): Promise<TftpServing> {
   const script = fileURLToPath(new URL('tftp-server.ts', import.meta.url));
-  const server = start(process.execPath, [script, JSON.stringify(order)], {
-    ...(namespace === undefined ? {} : { namespace }),
-  });
+  const [command = '', ...words] = [...before, process.execPath, script, JSON.stringify(order)];
+  const server = start(command, words, namespace === undefined ? {} : { namespace });
   const line = (word: string) =>
     server.log.waitFor((text) => (text.startsWith(`${word} `) ? text.slice(word.length + 1) : undefined), {
       timeoutMs: 20_000,

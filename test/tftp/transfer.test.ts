@@ -163,6 +163,21 @@ describe('loss', () => {
     expect(transfer.nextWake()).toBe(501 + 500);
   });
 
+  it('resuming behind a gap is measured, so that a lossy link does not keep the first, long time', () => {
+    const transfer = transferOf({ options: ANY_OPTION, windowsize: 4, blocks: 99 });
+    play(transfer, [
+      [0, 'start', 'oack'],
+      [500, 'wake', 'oack'],
+      [501, 0, 'data 1-4'],
+    ]);
+    expect(transfer.nextWake()).toBe(501 + 500);
+    play(transfer, [
+      [502, 2, 'again 3-6'],
+      [503, 4, 'again 5-8'],
+    ]);
+    expect(transfer.nextWake()).toBe(503 + 50);
+  });
+
   it('the timeout that the client asked for is the longest step (RFC 2349)', () => {
     const transfer = transferOf({ options: [['timeout', '1']], timeoutMs: 1000 });
     play(transfer, [

@@ -147,7 +147,7 @@ async function main(): Promise<number> {
   let lab: Lab | undefined;
   let report: DemoReport = { ok: false, imageBytes: 0, storedBytes: 0, wanBytes: 0, targets: [] };
   const interrupted = new Promise<never>((_, reject) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
       process.once(signal, () => reject(new Error(`stopped by ${signal}; everything was cleaned up`)));
   });
   try {

@@ -41,7 +41,11 @@ export type TransferOutcome =
   | { readonly kind: 'timed-out' }
   | { readonly kind: 'gave-up'; readonly why: string };
 
-/** Before the first round trip is measured (RFC 6298 says 1 s; a LAN may be bolder, a ROM's patience is short). */
+/**
+ * Before the first round trip is measured (RFC 6298 says 1 s; a LAN may be bolder, a ROM's patience is short), and the
+ * most that is waited before the first repetition. Clients repeat a lost acknowledgement by a timer of theirs, of 1 s or
+ * more: were we to wait as long, that timer would be measured as the round trip, and would stay.
+ */
 const FIRST_RETRY_MS = 500;
 /** A firmware that polls its NIC by a slow timer must not look like a loss. */
 const MIN_RETRY_MS = 50;
@@ -167,7 +171,7 @@ export class Transfer implements Machine<TransferEvent, TransferAction> {
     this.#sentAt = now;
   }
 
-  /** RFC 6298 §2, with a floor and a ceiling of our own. */
+  /** RFC 6298 §2, between a floor and a ceiling of our own. */
   #measure(roundTripMs: number): void {
     const smoothed = this.#smoothedMs;
     if (smoothed === undefined) {
@@ -178,7 +182,7 @@ export class Transfer implements Machine<TransferEvent, TransferAction> {
       this.#smoothedMs = smoothed + (roundTripMs - smoothed) / 8;
     }
     const wanted = (this.#smoothedMs ?? roundTripMs) + 4 * this.#variationMs;
-    this.#retryMs = Math.min(Math.max(wanted, MIN_RETRY_MS), this.#longestRetryMs);
+    this.#retryMs = Math.min(Math.max(wanted, MIN_RETRY_MS), FIRST_RETRY_MS);
   }
 
   /** Code 8 is RFC 2347's way to end a probe; some ROMs say 0. */

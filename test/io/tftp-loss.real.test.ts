@@ -25,9 +25,9 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'peerboot-tftp-loss-'));
   await mkdir(join(folder, 'assets'));
   for (const [name, size] of Object.entries({
-    'undionly.kpxe': 90_000,
-    'snponly.efi': 200_000,
-    vmlinuz: 2_000_000,
+    'undionly.kpxe': 30_000,
+    'snponly.efi': 60_000,
+    vmlinuz: 600_000,
   }))
     digests.set(name, await randomFile(join(folder, 'assets', name), size));
   link = await createLossyLink();
@@ -99,6 +99,7 @@ describe('addresses', () => {
 it('has counted every transfer to its end', async () => {
   const stats = await server.stop();
   expect(stats.outcomes).toMatchObject({ 'timed-out': 0, 'gave-up': 0, aborted: 0 });
-  expect(stats.outcomes.completed).toBe(3 * 5 + 2);
+  // One whose last acknowledgement was lost may still be waiting for it.
+  expect(stats.outcomes.completed + stats.active).toBe(3 * 5 + 2);
   expect(stats.blocksRepeated).toBeGreaterThan(0);
 });

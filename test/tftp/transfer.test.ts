@@ -163,6 +163,15 @@ describe('loss', () => {
     expect(transfer.nextWake()).toBe(501 + 500);
   });
 
+  it('a client’s own timer is never taken for the round trip for good', () => {
+    const transfer = transferOf({ blocks: 9 });
+    play(transfer, [
+      [0, 'start', 'data 1'],
+      [499, 1, 'data 2'],
+    ]);
+    expect(transfer.nextWake()).toBe(499 + 500);
+  });
+
   it('resuming behind a gap is measured, so that a lossy link does not keep the first, long time', () => {
     const transfer = transferOf({ options: ANY_OPTION, windowsize: 4, blocks: 99 });
     play(transfer, [

@@ -136,8 +136,11 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
   // DHCP last: no machine is sent to a service that does not answer yet.
   const { port } = await http.start();
   undo.push(() => http.stop());
-  await tftp.start();
-  undo.push(() => tftp.stop());
+  // An observer sends nothing, and must not take port 69 from the server that it is to be compared with.
+  if (!config.observe) {
+    await tftp.start();
+    undo.push(() => tftp.stop());
+  }
   await dhcp.start();
   undo.push(() => dhcp.stop());
   open = true;

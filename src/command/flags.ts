@@ -15,6 +15,10 @@ export interface PeerOptions {
   readonly assign?: string[];
   readonly allowNonBlank?: boolean;
   readonly site?: string;
+  readonly sitePort?: number;
+  readonly parent?: string[];
+  readonly peer?: string[];
+  readonly tag?: string[];
   readonly httpPort?: number;
   readonly quota?: number | string;
   readonly logLevel?: string;
@@ -33,6 +37,10 @@ export function configOf(options: PeerOptions, environment = process.env): Loade
     assign: options.assign === undefined ? undefined : parseAssignments(options.assign),
     allowNonBlank: options.allowNonBlank,
     site: options.site,
+    sitePort: options.sitePort,
+    parents: options.parent,
+    peers: options.peer,
+    tags: options.tag,
     httpPort: options.httpPort,
     quotaBytes: options.quota,
     logLevel: options.logLevel,

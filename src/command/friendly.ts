@@ -1,7 +1,7 @@
 // What `peerboot up` shows to a person: what it serves and where, then one line for each thing that happens.
 import type { Log, LogFields } from '../base/log.ts';
 import type { Config } from '../io/config-keys.ts';
-import type { Peer } from './peer.ts';
+import { type Peer, siteTitle } from './peer.ts';
 import { colours, formatBytes, formatTable } from './terminal.ts';
 
 export function greet(peer: Peer, config: Config): string {
@@ -12,9 +12,10 @@ export function greet(peer: Peer, config: Config): string {
     return `${machine === '*' ? 'any machine' : machine} → ${what}`;
   });
   const rows = [
-    ['site', config.site],
+    ['site', siteTitle(config, peer.interfaces)],
     ['answers on', peer.interfaces.map(({ name, address }) => `${address} (${name})`).join(', ')],
     ['boot files', `http://${peer.interfaces[0]?.address}:${peer.httpPort}/boot`],
+    ...(config.parents.length === 0 ? [] : [['parents', config.parents.join(', ')]]),
     ['origins', config.origins.join(', ') || 'none: serves what is held'],
     ['catalogue', reason === undefined ? state : `${state}: ${reason}`],
     ...images.map((image) => ['image', `${image.name}@${image.version}, ${formatBytes(image.imageBytes)}`]),

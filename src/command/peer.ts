@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Assignment } from '../api/machines.ts';
+import { subnetOf } from '../base/addresses.ts';
 import { isPeerbootError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { FileSource } from '../chunk/ports.ts';
@@ -120,7 +121,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     machines,
     assignments,
     peerName: hostname(),
-    site: config.site,
+    site: siteTitle(config, interfaces),
     version,
     sources: () => [],
     stats: statsOf({ dhcp, tftp, origins }),
@@ -145,6 +146,12 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
   undo.push(() => dhcp.stop());
   open = true;
   return { interfaces, httpPort: port, catalogue, machines, assignments };
+}
+
+/** What this site is called on screens and in logs: its label, else its subnet. */
+export function siteTitle({ site }: Pick<Config, 'site'>, interfaces: readonly HostInterface[]): string {
+  const [first] = interfaces;
+  return site ?? (first === undefined ? 'unnamed' : subnetOf(first.address, first.netmask));
 }
 
 function configuredAssignments(config: Config): Assignment[] {

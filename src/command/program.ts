@@ -23,7 +23,11 @@ function withPeerFlags(command: Command): Command {
     .option('--assets <dir>', 'folder with NBPs, kernel and agent')
     .option('--assign <words...>', "machine and image: --assign '*' debian-12, or '*=debian-12' (repeatable)")
     .option('--allow-non-blank', 'let --assign overwrite disks that are not blank')
-    .option('--site <label>', "label of this site (default: the host's name)")
+    .option('--site <label>', 'label of this site (default: its subnet)')
+    .option('--site-port <port>', 'TCP and UDP port for the peers of the site', Number)
+    .option('--tag <word>', 'what this peer is for, e.g. boot-host (repeatable)', several)
+    .option('--peer <address>', 'a peer of this site that multicast does not reach (repeatable)', several)
+    .option('--parent <url>', 'a peer of the parent office, asked before the origins (repeatable)', several)
     .option('--http-port <port>', 'TCP port for boot files and content', Number)
     .addOption(
       new Option('--quota <size>', 'how much the chunk store may hold, e.g. 20G').argParser(sizeOrText),

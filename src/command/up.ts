@@ -5,7 +5,7 @@ import { createLog } from '../io/log.ts';
 import { giveBackMemory } from '../io/spare-memory.ts';
 import { configOf, type PeerOptions } from './flags.ts';
 import { friendlyLog, greet } from './friendly.ts';
-import { type Peer, startPeer } from './peer.ts';
+import { type Peer, siteTitle, startPeer } from './peer.ts';
 import { EXIT } from './terminal.ts';
 
 /** A stop that takes longer is cut short: a supervisor would kill us anyway. */
@@ -44,5 +44,9 @@ function sayReady(peer: Peer, config: Config, friendly: boolean, log: Log): void
   const interfaces = peer.interfaces.map(({ name, address }) => ({ name, address }));
   const images = peer.catalogue.images().map(({ name, version }) => `${name}@${version}`);
   if (friendly) console.log(greet(peer, config));
-  else log.info({ httpPort: peer.httpPort, interfaces, site: config.site, images }, 'peerboot ready');
+  else
+    log.info(
+      { httpPort: peer.httpPort, interfaces, site: siteTitle(config, peer.interfaces), images },
+      'peerboot ready',
+    );
 }

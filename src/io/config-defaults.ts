@@ -1,6 +1,6 @@
-// Defaults that depend on this machine: its name, its folders, the room on its disk.
+// Defaults that depend on this machine: its folders, the room on its disk.
 import { existsSync, statfsSync } from 'node:fs';
-import { homedir, hostname } from 'node:os';
+import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from './config-keys.ts';
@@ -11,7 +11,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export const PROGRAM_FOLDER = fileURLToPath(new URL('../../', import.meta.url));
 export const INSTALLED_TRUST_ROOT = '/etc/peerboot/root.json';
 
-type MachineDefaults = Pick<Config, 'assetsDir' | 'quotaBytes' | 'site' | 'stateDir' | 'trustRoot'>;
+type MachineDefaults = Pick<Config, 'assetsDir' | 'quotaBytes' | 'stateDir' | 'trustRoot'>;
 
 /** `stateDir`: the one that was given, since the quota is measured where it lies. */
 export function machineDefaults(
@@ -22,7 +22,6 @@ export function machineDefaults(
   return {
     assetsDir: defaultAssetsDir(),
     quotaBytes: Math.max(2 ** 30, Math.floor(diskBytes(stateDir) / 2)),
-    site: hostname(),
     stateDir,
     trustRoot: existsSync(INSTALLED_TRUST_ROOT) ? INSTALLED_TRUST_ROOT : null,
   };

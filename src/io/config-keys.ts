@@ -1,6 +1,7 @@
 // The one table of configuration keys: form, default, flag, environment variable and meaning of each.
 import { z } from 'zod';
 import { DEFAULT_HTTP_PORT } from '../api/routes.ts';
+import { DEFAULT_SITE_PORT } from '../swarm/site.ts';
 
 const url = z
   .string()
@@ -21,6 +22,14 @@ export const AssignmentRule = z.strictObject({
 });
 export type AssignmentRule = z.infer<typeof AssignmentRule>;
 
+/** `10.77.0.7` or `10.77.0.7:8068`. */
+const peerAddress = z
+  .string()
+  .regex(/^\d{1,3}(\.\d{1,3}){3}(:\d{1,5})?$/, 'must be an IPv4 address, with :port if it is not 8068');
+
+/** Words that are said to the whole site with every announcement. */
+const tag = z.string().regex(/^[a-z0-9][a-z0-9:._-]{0,31}$/, 'must be a short word of a-z, 0-9 and :._-');
+
 /** Every key with its form. Optional keys have a default that depends on the machine; see `config-defaults.ts`. */
 export const CONFIG_KEYS = {
   adminToken: z.string().min(16).max(256).nullable(),
@@ -33,10 +42,14 @@ export const CONFIG_KEYS = {
   logLevel: z.enum(['debug', 'info', 'warn', 'error']),
   observe: z.boolean(),
   origins: z.array(url),
+  parents: z.array(url),
+  peers: z.array(peerAddress).max(64),
   quotaBytes: z.number().int().positive(),
   refreshMinutes: z.number().positive().max(1440),
-  site: z.string().min(1).max(64),
+  site: z.string().min(1).max(64).nullable(),
+  sitePort: z.number().int().min(1).max(65_535),
   stateDir: z.string().min(1),
+  tags: z.array(tag).max(16),
   trustRoot: z.string().min(1).nullable(),
 } as const;
 
@@ -85,6 +98,16 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
     means: 'Where images come from, in the order in which they are tried; empty: serve what is held.',
     flag: '--origin <url>',
   },
+  parents: {
+    means:
+      'Peers of the parent office, tried before the origins when something must cross the WAN: `http://address:8067`.',
+    flag: '--parent <url>',
+  },
+  peers: {
+    means:
+      'Addresses of peers of this site that multicast does not reach (other VLANs, some Wi-Fi); `address` or `address:port`.',
+    flag: '--peer <address>',
+  },
   quotaBytes: {
     means: 'How much the chunk store may hold; the least recently used chunks go first.',
     flag: '--quota <size>',
@@ -92,14 +115,24 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
   },
   refreshMinutes: { means: 'How often the origins are asked for a newer catalogue.' },
   site: {
-    means: 'Label of this site on screens and in logs.',
+    means:
+      'Label of this site: peers with the same one belong together. Without one, the peers of a subnet do.',
     flag: '--site <label>',
-    defaultText: "the host's name",
+    defaultText: 'none: the subnet',
+  },
+  sitePort: {
+    means: 'TCP and UDP port on which the peers of a site find and feed each other.',
+    flag: '--site-port <port>',
   },
   stateDir: {
     means: 'Folder for chunks, the last good catalogue and assignments.',
     flag: '--state <dir>',
     defaultText: "systemd's state folder, else `/var/lib/peerboot` for root, else `~/.local/state/peerboot`",
+  },
+  tags: {
+    means:
+      'What this peer is for, e.g. `boot-host`; `wan:prefer` and `wan:forbid` say who crosses the WAN for the site.',
+    flag: '--tag <word>',
   },
   trustRoot: {
     means:
@@ -120,7 +153,12 @@ export const FIXED_DEFAULTS = {
   logLevel: 'info',
   observe: false,
   origins: [],
+  parents: [],
+  peers: [],
   refreshMinutes: 5,
+  site: null,
+  sitePort: DEFAULT_SITE_PORT,
+  tags: [],
 } as const satisfies Partial<Config>;
 
 /** `stateDir` → `PEERBOOT_STATE_DIR`. */

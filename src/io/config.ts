@@ -106,10 +106,14 @@ function fromText(key: ConfigKey, text: string): unknown {
       return ({ '1': true, true: true, '0': false, false: false } as Record<string, boolean>)[text] ?? text;
     case 'interfaces':
     case 'origins':
+    case 'parents':
+    case 'peers':
+    case 'tags':
       return text.split(',').filter((word) => word !== '');
     case 'assign':
       return parseAssignments(text.split(',').filter((word) => word !== ''));
     case 'httpPort':
+    case 'sitePort':
     case 'refreshMinutes':
       return /^\d+(\.\d+)?$/.test(text) ? Number(text) : text;
     case 'quotaBytes':

@@ -23,6 +23,14 @@ export const ROUTES = {
   metrics: '/metrics',
 } as const;
 
+/** Request headers of `/content/chunks/…`: see `Wanted`. */
+export const CONTENT_HEADERS = {
+  /** Digest of the manifest of the image that the chunk belongs to. */
+  image: 'peerboot-image',
+  /** Present when a peer of the same site asks. */
+  relayed: 'peerboot-relayed',
+} as const;
+
 /** Path of stored bytes below a source's base, the same at origins, parents and peers. */
 export function chunkPath(digest: Digest): string {
   const hex = digestHex(digest);

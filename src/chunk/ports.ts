@@ -41,6 +41,10 @@ export interface ChunkStore {
 export interface Wanted {
   readonly digest: Digest;
   readonly size?: number;
+  /** Manifest of the image that the chunk belongs to: lets a peer fetch it along that image's line. A hint only. */
+  readonly image?: Digest;
+  /** Asked by another peer of the site: answer from the chunk store or over the WAN, never by asking a peer again. */
+  readonly relayed?: boolean;
 }
 
 /** No chunk, manifest or table is longer as stored: more is refused before a byte of it is kept. */

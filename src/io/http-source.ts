@@ -1,6 +1,6 @@
 // A content tree behind an http(s) base (origin, parent, peer) as ChunkSource and FileSource; resumes broken transfers.
 import { Pool } from 'undici';
-import { chunkPath } from '../api/routes.ts';
+import { CONTENT_HEADERS, chunkPath } from '../api/routes.ts';
 import { concatBytes } from '../base/bytes.ts';
 import { type Digest, digestHex } from '../base/digest.ts';
 import { PeerbootError } from '../base/errors.ts';
@@ -128,6 +128,8 @@ export function createHttpSource(options: HttpSourceOptions): HttpSource {
     const short = shortName(wanted.digest);
     const from = partial.received;
     const headers: Record<string, string> = {};
+    if (wanted.image !== undefined) headers[CONTENT_HEADERS.image] = wanted.image;
+    if (wanted.relayed === true) headers[CONTENT_HEADERS.relayed] = '1';
     if (from > 0) headers.range = `bytes=${from}-`;
     if (from > 0 && want.entityTag !== undefined) headers['if-range'] = want.entityTag;
     await run(chunkPath(wanted.digest), headers, signal, {

@@ -39,6 +39,10 @@ export interface ContentService extends ChunkSource {
   get(wanted: Wanted): Promise<Uint8Array>;
   /** The same, for sending to somebody who proves it anyway; see ChunkStore. */
   open(wanted: Wanted): Promise<OpenChunk>;
+  /** Keeps verified bytes that came another way (along a line); until they are durable they are served from memory. */
+  keep(digest: Digest, bytes: Uint8Array): Promise<void>;
+  /** What is held, or on its way to the disk; nothing is fetched. */
+  held(digest: Digest): Promise<OpenChunk | undefined>;
   stats(): ContentStats;
   /** Resolves when all that was fetched so far is durable, or known not to be kept. */
   settled(): Promise<void>;
@@ -48,7 +52,7 @@ export function createContentService(options: ContentServiceOptions): ContentSer
   const { store, source, log } = options;
   /** Being fetched, or fetched and not yet durable: whoever asks now is answered from memory. */
   const underWay = new Map<Digest, Promise<Uint8Array>>();
-  const keeping = new Set<Promise<void>>();
+  const keeping = new Map<Digest, { readonly bytes: Uint8Array; readonly kept: Promise<void> }>();
   let keepingBytes = 0;
   const stats = { hits: 0, hitBytes: 0, misses: 0, missBytes: 0, joined: 0, unkept: 0, failures: 0 };
 
@@ -57,17 +61,26 @@ export function createContentService(options: ContentServiceOptions): ContentSer
     stats.hitBytes += bytes;
   }
 
-  /** Resolves in any case: verified bytes that cannot be kept (disk full, failed sync) have still been served. */
-  async function keep(digest: Digest, bytes: Uint8Array): Promise<void> {
+  /** The same chunk may come along a line and be asked for by HTTP at once: it is written once. */
+  function keep(digest: Digest, bytes: Uint8Array): Promise<void> {
+    const already = keeping.get(digest);
+    if (already !== undefined) return already.kept;
+    const kept = write(digest, bytes);
+    keeping.set(digest, { bytes, kept });
+    return kept;
+  }
+
+  async function write(digest: Digest, bytes: Uint8Array): Promise<void> {
     keepingBytes += bytes.length;
     try {
       await store.put({ digest, size: bytes.length }, bytes);
     } catch (error) {
       stats.unkept++;
       log.warn({ digest, err: error }, 'chunk fetched but not kept');
+      throw error;
     } finally {
       keepingBytes -= bytes.length;
-      underWay.delete(digest);
+      keeping.delete(digest);
     }
   }
 
@@ -81,9 +94,10 @@ export function createContentService(options: ContentServiceOptions): ContentSer
     const bytes = await source.fetch(wanted);
     stats.misses++;
     stats.missBytes += bytes.length;
-    const kept = keep(wanted.digest, bytes);
-    keeping.add(kept);
-    void kept.then(() => keeping.delete(kept));
+    // Verified bytes that cannot be kept (disk full, failed sync) have still been served.
+    const kept = keep(wanted.digest, bytes)
+      .catch(() => {})
+      .finally(() => underWay.delete(wanted.digest));
     // A line faster than the disk must not fill the memory with chunks that wait for their sync.
     if (keepingBytes > MOST_KEEPING_BYTES) await kept;
     return bytes;
@@ -106,11 +120,17 @@ export function createContentService(options: ContentServiceOptions): ContentSer
     }
   }
 
+  async function held(digest: Digest): Promise<OpenChunk | undefined> {
+    const inMemory = keeping.get(digest);
+    if (inMemory !== undefined) return openBytes(inMemory.bytes);
+    return store.open(digest);
+  }
+
   async function open(wanted: Wanted): Promise<OpenChunk> {
-    const held = await store.open(wanted.digest);
-    if (held === undefined) return openBytes(await get(wanted));
-    hit(held.size);
-    return held;
+    const chunk = await held(wanted.digest);
+    if (chunk === undefined) return openBytes(await get(wanted));
+    hit(chunk.size);
+    return chunk;
   }
 
   async function fetchChunk(wanted: Wanted, fetchOptions: FetchOptions = {}): Promise<Uint8Array> {
@@ -132,9 +152,11 @@ export function createContentService(options: ContentServiceOptions): ContentSer
     get,
     open,
     fetch: fetchChunk,
+    keep,
+    held,
     stats: () => ({ ...stats }),
     settled: async () => {
-      await Promise.all(keeping);
+      await Promise.allSettled(Array.from(keeping.values(), ({ kept }) => kept));
     },
   };
 }

@@ -1,8 +1,9 @@
 // The same tree as an origin's, from the chunk store or fetched through: chunks by digest, the catalogue's files by name.
-import type { FastifyInstance } from 'fastify';
-import { ROUTES } from '../api/routes.ts';
-import type { Digest } from '../base/digest.ts';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { CONTENT_HEADERS, ROUTES } from '../api/routes.ts';
+import { type Digest, isDigest } from '../base/digest.ts';
 import { PeerbootError } from '../base/errors.ts';
+import type { Wanted } from '../chunk/ports.ts';
 import { addressOf } from './http-boot.ts';
 import type { CatalogueForHttp, ContentForHttp } from './http-ports.ts';
 import { IMMUTABLE, sendStored } from './http-send.ts';
@@ -32,7 +33,7 @@ export function contentRoutes(app: FastifyInstance, options: ContentRoutesOption
       const { socket } = request;
       socket.setTimeout?.(0);
       const digest: Digest = `sha256:${hex}`;
-      const chunk = await content.open({ digest });
+      const chunk = await content.open({ digest, ...hintsOf(request) });
       socket.setTimeout?.(options.idleMs);
       try {
         const sent = await sendStored(request, reply, {
@@ -70,6 +71,15 @@ export function contentRoutes(app: FastifyInstance, options: ContentRoutesOption
       onServed(sent, addressOf(request));
     },
   });
+}
+
+/** What the asker says about the chunk, beside its name; nonsense is as good as nothing. */
+function hintsOf({ headers }: FastifyRequest): Pick<Wanted, 'image' | 'relayed'> {
+  const image = headers[CONTENT_HEADERS.image];
+  return {
+    ...(typeof image === 'string' && isDigest(image) ? { image } : {}),
+    ...(headers[CONTENT_HEADERS.relayed] === undefined ? {} : { relayed: true }),
+  };
 }
 
 /** Tells one version of a small file from the next (FNV-1a); what is in it is proved by signatures, not by this. */

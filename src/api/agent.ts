@@ -57,6 +57,15 @@ export const CheckInAnswer = z.object({
   wallMs: z.number(),
   /** Further bases of content (`http://…/content`), in order, to try when this peer fails. */
   sources: z.array(z.string()).max(32),
+  /** How to join the site as a peer: its label (null: the subnet), and where peers listen, this one first. */
+  swarm: z
+    .object({
+      site: z.string().max(64).nullable(),
+      peers: z
+        .array(z.object({ address: z.string().max(15), port: z.number().int().min(1).max(65_535) }))
+        .max(64),
+    })
+    .optional(),
   plan: Plan,
 });
 export type CheckInAnswer = z.infer<typeof CheckInAnswer>;

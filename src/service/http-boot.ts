@@ -21,6 +21,8 @@ export interface BootRoutesOptions {
   readonly site: string;
   /** Further bases of content for the agent when this peer fails. */
   readonly sources: () => readonly string[];
+  /** How a machine that asked at this address of ours joins the site as a peer; undefined when there is no site node. */
+  readonly swarm?: (localAddress: string) => CheckInAnswer['swarm'];
 }
 
 /** A script boots the agent with these two. */
@@ -80,12 +82,14 @@ export function bootRoutes(app: FastifyInstance, options: BootRoutesOptions): vo
 
   app.post(ROUTES.checkIn, { bodyLimit: CHECK_IN_BYTES }, (request): CheckInAnswer => {
     const { machine, plan } = machines.checkIn(addressOf(request), checked(CheckIn, request.body));
+    const swarm = options.swarm?.(plainAddress(request.socket.localAddress ?? ''));
     return {
       machine: machine.id,
       peer: options.peerName,
       site,
       wallMs: clock.wallMs(),
       sources: [...options.sources()],
+      ...(swarm === undefined ? {} : { swarm }),
       plan,
     };
   });

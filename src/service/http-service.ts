@@ -7,7 +7,7 @@ import type { NamedFiles } from '../base/named-files.ts';
 import type { Clock, Timers } from '../base/time.ts';
 import type { Assignments } from './assignments.ts';
 import { adminRoutes } from './http-admin.ts';
-import { addressOf, bootRoutes } from './http-boot.ts';
+import { addressOf, type BootRoutesOptions, bootRoutes } from './http-boot.ts';
 import { contentRoutes } from './http-content.ts';
 import { answerErrors } from './http-errors.ts';
 import { healthRoutes, type ReadyCheck } from './http-health.ts';
@@ -31,6 +31,8 @@ export interface HttpServiceOptions {
   readonly version: string;
   /** Further bases of content (`http://…`) that agents may try when this peer fails. */
   readonly sources: () => readonly string[];
+  /** How machines join the site as peers; see BootRoutesOptions. */
+  readonly swarm?: BootRoutesOptions['swarm'];
   /** Further conditions of `/readyz`. */
   readonly checks?: () => readonly ReadyCheck[];
   readonly stats?: StatsSuppliers;

@@ -161,4 +161,22 @@ describe('the content service', () => {
     expect(parts.content.stats()).toMatchObject({ failures: 1 });
     expect(digestOf(await parts.content.get(descriptor))).toBe(descriptor.digest);
   });
+
+  it('keeps what came along a line, writes it once, and serves it before it is durable', async () => {
+    const other = testChunk(9, 50_000);
+    const { digest } = other.descriptor;
+    const first = parts.content.keep(digest, other.bytes);
+    expect(parts.content.keep(digest, other.bytes)).toBe(first);
+    const chunk = await parts.content.held(digest);
+    expect(chunk?.read(0, 50_000)).toEqual(other.bytes);
+    await first;
+    expect(parts.store.stats().puts).toBe(1);
+    expect(cdn.requests).toHaveLength(0);
+  });
+
+  it('tells whoever brings a chunk that it could not be kept', async () => {
+    const wrong = testChunk(10).descriptor.digest;
+    await expect(parts.content.keep(wrong, chunk.bytes)).rejects.toMatchObject({ code: 'PB-CHUNK-CORRUPT' });
+    expect(parts.content.stats().unkept).toBe(1);
+  });
 });

@@ -22,7 +22,7 @@ export interface BootRoutesOptions {
   /** Further bases of content for the agent when this peer fails. */
   readonly sources: () => readonly string[];
   /** How a machine that asked at this address of ours joins the site as a peer; undefined when there is no site node. */
-  readonly swarm?: (localAddress: string) => CheckInAnswer['swarm'];
+  readonly swarm?: ((localAddress: string) => CheckInAnswer['swarm']) | undefined;
 }
 
 /** A script boots the agent with these two. */

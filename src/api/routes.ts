@@ -18,6 +18,13 @@ export const ROUTES = {
   machineEvents: '/admin/v1/machines/events',
   assignments: '/admin/v1/assignments',
   images: '/admin/v1/images',
+  /** Facts of this peer for its site (`PeerFacts`), read-only and open. */
+  siteLines: '/site/v1/lines',
+  site: '/admin/v1/site',
+  control: '/admin/v1/control',
+  preseed: '/admin/v1/preseed',
+  evict: '/admin/v1/evict',
+  ledger: '/admin/v1/ledger',
   live: '/livez',
   ready: '/readyz',
   metrics: '/metrics',

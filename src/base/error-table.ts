@@ -147,6 +147,50 @@ export const ERROR_TABLE = {
     means: 'This version of the image is published already, and a published version never changes',
     remedy: 'Publish the image under a new --version.',
   },
+  // Packages: publishing and fetching files
+  'PB-FETCH-BUSY': {
+    means: 'Another fetch into the same place is under way',
+    remedy: 'Wait until it has ended, or fetch to another path.',
+  },
+  'PB-PACKAGE-CHANGED': {
+    means: 'A file changed while it was being published',
+    remedy: 'Stop what writes there, or publish a copy, and run the same command again.',
+  },
+  'PB-PACKAGE-DIFFERS': {
+    means: 'What lies there is not what was fetched',
+    remedy: 'Fetch the package again with `--replace`.',
+  },
+  'PB-PACKAGE-ENTRY': {
+    means: 'The folder holds something that a package cannot carry',
+    remedy:
+      'Move what the message names away, or publish a copy without it: only files, folders, and relative links that stay within travel.',
+  },
+  'PB-PACKAGE-EXISTS': {
+    means: 'Something lies where the package is to be put',
+    remedy: 'Choose another path, or permit to replace it with `--replace`.',
+  },
+  'PB-PACKAGE-NO-RECEIPT': {
+    means: 'There is no receipt that says what was fetched to this path',
+    remedy: 'Name the path that was given to `peerboot fetch`, or fetch the package again.',
+  },
+  'PB-PACKAGE-UNKNOWN': {
+    means: 'The signed catalogue has no package of this name and version',
+    remedy: 'Publish it with `--kind package`, or name one that `peerboot images --kind package` shows.',
+  },
+  'PB-PACKAGE-UNREADABLE': {
+    means: 'The file or folder cannot be read',
+    remedy: 'Check the path and its permissions.',
+  },
+  'PB-PACKAGE-UNSAFE': {
+    means: 'The published package contradicts itself, or reaches outside its own folder',
+    remedy:
+      'Nothing was put in place: publish the package again as a new version, and ask who signed this one.',
+  },
+  'PB-PACKAGE-WRITE': {
+    means: 'The package could not be written to its place',
+    remedy:
+      'Check room, permissions and file system at the path in the message, then run the same command again: it goes on where it was.',
+  },
   // Building boot assets and images
   'PB-BUILD-FAILED': {
     means: 'Boot assets or an image could not be built on this machine',
@@ -206,6 +250,10 @@ export const ERROR_TABLE = {
     means: 'The published image contradicts itself: its tables, chunks and slices do not fit together',
     remedy: 'Publish the image again as a new version and assign that.',
   },
+  'PB-IMAGE-IS-PACKAGE': {
+    means: 'A machine was to be imaged with a package, which is files for endpoints and no disk',
+    remedy: 'Assign an image (`peerboot images --kind image`); fetch the package with `peerboot fetch`.',
+  },
   'PB-IMAGE-UNKNOWN': {
     means: 'The signed catalogue has no image of the name and version that the plan names',
     remedy: 'Publish that version, or assign one of the images named in the message.',
@@ -236,6 +284,16 @@ export const ERROR_TABLE = {
   'PB-ASSET-CHANGED': {
     means: 'A boot asset is not the file it was when it was built or loaded',
     remedy: 'Build the boot assets anew, or correct its line in provenance.json, and restart Peerboot.',
+  },
+  // Control, replicas and the ledger of WAN bytes
+  'PB-CONTROL-DAMAGED': {
+    means: 'The file of what this peer was told (pause, priority, limits, images to hold) cannot be read',
+    remedy:
+      'Check the disk, delete the file named in the message, start Peerboot and give the commands again.',
+  },
+  'PB-LEDGER-DAMAGED': {
+    means: 'The ledger of WAN bytes cannot be read',
+    remedy: 'Check the disk, then delete the file named in the message: counting begins anew.',
   },
   // Trust: the signed catalogue
   'PB-CATALOGUE-MISSING': {

@@ -58,8 +58,17 @@ export interface PartialChunk {
   received: number;
 }
 
+/** Watches and paces what crosses the wire, also of transfers that break. */
+export interface Meter {
+  /** Body bytes the moment they are read, with the name of the source that sent them. */
+  count(bytes: number, source: string): void;
+  /** For how long to read nothing more, in ms; 0: go on. Asked after each read, and again after each wait. */
+  waitMs(): number;
+}
+
 export interface FetchOptions {
   readonly signal?: AbortSignal;
+  readonly meter?: Meter | undefined;
   /** Filled in place; what another source had brought is continued, and fetched again only if the whole proves wrong. */
   readonly partial?: PartialChunk;
 }
@@ -79,6 +88,7 @@ export interface FileOptions {
   /** A longer file is refused with PB-SOURCE-FAILED. */
   readonly maxBytes: number;
   readonly signal?: AbortSignal;
+  readonly meter?: Meter | undefined;
 }
 
 /** A place for files that have names instead of digests: the catalogue. Nothing is proved here: its signatures do that. */

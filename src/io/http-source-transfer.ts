@@ -12,6 +12,8 @@ export interface Head {
 export interface Sink {
   head(head: Head): void;
   data(piece: Uint8Array): void;
+  /** For how long to read nothing more, in ms: TCP then holds the sender back. Asked after each piece and each wait. */
+  waitMs(): number;
 }
 
 export interface TransferOptions {
@@ -62,6 +64,19 @@ export function transfer(
       const reason: unknown = options.signal?.reason;
       end(reason instanceof Error ? reason : new Error('aborted', { cause: reason }));
     }
+    /** Our own waiting is no stall of theirs. */
+    function hold(waitMs: number) {
+      if (waitMs <= 0) return;
+      controller?.pause();
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        const moreMs = sink.waitMs();
+        if (moreMs > 0) return hold(moreMs);
+        stepBytes = 0;
+        timer = setTimeout(standsStill, options.stallMs);
+        controller?.resume();
+      }, waitMs);
+    }
     function standsStill() {
       const what = began
         ? `nothing more for ${options.stallMs} ms`
@@ -104,6 +119,7 @@ export function transfer(
             timer.refresh();
           }
           guard(() => sink.data(piece));
+          if (!over) hold(sink.waitMs());
         },
         onResponseEnd() {
           finish();

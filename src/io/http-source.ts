@@ -104,7 +104,7 @@ export function createHttpSource(options: HttpSourceOptions): HttpSource {
   async function run(
     path: string,
     headers: Record<string, string>,
-    signal: AbortSignal | undefined,
+    { signal, meter }: Pick<FetchOptions, 'signal' | 'meter'>,
     sink: { head(head: Head): void; data(piece: Uint8Array): void },
   ): Promise<void> {
     stats.requests++;
@@ -116,14 +116,16 @@ export function createHttpSource(options: HttpSourceOptions): HttpSource {
         head: sink.head,
         data(piece) {
           stats.bytesReceived += piece.length;
+          meter?.count(piece.length, name);
           sink.data(piece);
         },
+        waitMs: () => meter?.waitMs() ?? 0,
       },
     );
   }
 
   /** One request for what is still missing of the chunk. */
-  async function fill(want: Want, signal: AbortSignal | undefined): Promise<void> {
+  async function fill(want: Want, fetchOptions: FetchOptions): Promise<void> {
     const { wanted, partial } = want;
     const short = shortName(wanted.digest);
     const from = partial.received;
@@ -132,7 +134,7 @@ export function createHttpSource(options: HttpSourceOptions): HttpSource {
     if (wanted.relayed === true) headers[CONTENT_HEADERS.relayed] = '1';
     if (from > 0) headers.range = `bytes=${from}-`;
     if (from > 0 && want.entityTag !== undefined) headers['if-range'] = want.entityTag;
-    await run(chunkPath(wanted.digest), headers, signal, {
+    await run(chunkPath(wanted.digest), headers, fetchOptions, {
       head(head) {
         if (head.status === 416 && from > 0) {
           restart(want);
@@ -170,14 +172,14 @@ export function createHttpSource(options: HttpSourceOptions): HttpSource {
   }
 
   /** Requests until the chunk is whole; goes on at the byte where the connection broke. */
-  async function fillWhole(want: Want, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  async function fillWhole(want: Want, fetchOptions: FetchOptions): Promise<Uint8Array> {
     const { wanted, partial } = want;
     let barren = 0;
     for (let breaks = 0; ; breaks++) {
       const before = partial.received;
       if (partial.bytes !== undefined && before === partial.bytes.length) return partial.bytes;
       try {
-        await fill(want, signal);
+        await fill(want, fetchOptions);
       } catch (error) {
         if (!isBroken(error) || breaks >= MOST_BREAKS) throw error;
         barren = partial.received > before ? 0 : barren + 1;
@@ -199,7 +201,7 @@ export function createHttpSource(options: HttpSourceOptions): HttpSource {
     const want: Want = { wanted, partial, inherited: partial.received > 0, entityTag: undefined };
     try {
       for (;;) {
-        const bytes = await fillWhole(want, fetchOptions.signal);
+        const bytes = await fillWhole(want, fetchOptions);
         if (digestOf(bytes) === wanted.digest) {
           stats.chunks++;
           return bytes;
@@ -228,7 +230,7 @@ export function createHttpSource(options: HttpSourceOptions): HttpSource {
     };
     try {
       // A cache between us and the source must ask again: the catalogue changes, unlike everything else.
-      await run(path, { 'cache-control': 'no-cache' }, fileOptions.signal, {
+      await run(path, { 'cache-control': 'no-cache' }, fileOptions, {
         head(head) {
           judge(head, path);
           length = Number(head.headers['content-length'] ?? 0);

@@ -1,0 +1,101 @@
+// What an administrator told a peer: pause, priority, limits; and which WAN transfers may run because of it.
+import type { Limit } from './budget.ts';
+
+/** Highest first. */
+export const PRIORITIES = ['high', 'normal', 'low'] as const;
+export type Priority = (typeof PRIORITIES)[number];
+
+/** `name` (every version of it) or `name@version`. */
+export type ImageReference = string;
+
+/** Everything that can be told; a value, never changed in place. */
+export interface Control {
+  /** The whole peer fetches nothing. */
+  readonly paused: boolean;
+  readonly pausedImages: readonly ImageReference[];
+  /** Of images without one of their own. */
+  readonly priority: Priority;
+  readonly priorities: Readonly<Record<ImageReference, Priority>>;
+  /** Of the whole site, shared by the peers that cross at once; undefined: as the configuration says. */
+  readonly wanLimit?: Limit | undefined;
+  /** What this peer sends to others; undefined: as the configuration says. */
+  readonly lanLimit?: Limit | undefined;
+}
+
+export const NOTHING_TOLD: Control = { paused: false, pausedImages: [], priority: 'normal', priorities: {} };
+
+/** Without an image: for the whole peer. */
+export type ControlChange =
+  | { readonly kind: 'pause'; readonly image?: ImageReference | undefined }
+  /** Without an image: everything, also images that were paused by name. */
+  | { readonly kind: 'resume'; readonly image?: ImageReference | undefined }
+  | { readonly kind: 'priority'; readonly image?: ImageReference | undefined; readonly priority: Priority }
+  | { readonly kind: 'limit'; readonly wan?: Limit | undefined; readonly lan?: Limit | undefined };
+
+export function changed(control: Control, change: ControlChange): Control {
+  const { image } = change.kind === 'limit' ? { image: undefined } : change;
+  switch (change.kind) {
+    case 'pause':
+      if (image === undefined) return { ...control, paused: true };
+      return { ...control, pausedImages: [...new Set([...control.pausedImages, image])].sort() };
+    case 'resume':
+      if (image === undefined) return { ...control, paused: false, pausedImages: [] };
+      return { ...control, pausedImages: control.pausedImages.filter((one) => !sameOrNarrower(image, one)) };
+    case 'priority':
+      if (image === undefined) return { ...control, priority: change.priority };
+      return { ...control, priorities: { ...control.priorities, [image]: change.priority } };
+    case 'limit':
+      return {
+        ...control,
+        ...(change.wan === undefined ? {} : { wanLimit: change.wan }),
+        ...(change.lan === undefined ? {} : { lanLimit: change.lan }),
+      };
+  }
+}
+
+/** `till` resumes `till` and `till@3`, but `till@3` does not resume all of `till`. */
+function sameOrNarrower(wide: ImageReference, one: ImageReference): boolean {
+  return wide === one || one.startsWith(`${wide}@`);
+}
+
+/** An image as it calls itself on screens: `name version`. */
+export type ImageTitle = string;
+
+/** Does the reference mean this image? */
+export function means(reference: ImageReference, title: ImageTitle): boolean {
+  const [name, version] = title.split(' ');
+  return reference === name || reference === `${name}@${version}`;
+}
+
+export function isPaused(control: Control, title: ImageTitle): boolean {
+  return control.paused || control.pausedImages.some((one) => means(one, title));
+}
+
+/** One named with its version counts before one named without. */
+export function priorityOf(control: Control, title: ImageTitle): Priority {
+  const named = Object.entries(control.priorities).filter(([reference]) => means(reference, title));
+  const exact = named.find(([reference]) => reference.includes('@')) ?? named[0];
+  return exact?.[1] ?? control.priority;
+}
+
+/** A transfer that wants the WAN. */
+export interface Job {
+  readonly title: ImageTitle;
+  /** The catalogue and other small things: always at once. */
+  readonly urgent: boolean;
+}
+
+/**
+ * Which of the jobs, oldest first, may run: everything of the highest priority that is there and, lest the rest
+ * starve, the oldest one of all lower ones. What is paused does not run.
+ */
+export function running<J extends Job>(jobs: readonly J[], control: Control): ReadonlySet<J> {
+  const chosen = new Set(jobs.filter((job) => job.urgent));
+  const free = jobs.filter((job) => !job.urgent && !isPaused(control, job.title));
+  const rank = (job: J) => PRIORITIES.indexOf(priorityOf(control, job.title));
+  const highest = Math.min(...free.map(rank));
+  for (const job of free) if (rank(job) === highest) chosen.add(job);
+  const trickle = free.find((job) => rank(job) > highest);
+  if (trickle !== undefined) chosen.add(trickle);
+  return chosen;
+}

@@ -1,12 +1,13 @@
-// What the signed catalogue says about images, and which of several versions is the newest.
+// What the signed catalogue says about images and packages, and which of several versions is the newest.
 import { z } from 'zod';
 import { DescriptorSchema } from './agent.ts';
 
-/** `custom` of an image's TUF target; the target's own length and SHA-256 are those of the manifest. */
+/** `custom` of an image's or package's TUF target; the target's own length and SHA-256 are those of the manifest. */
 export const ImageTarget = z.object({
-  kind: z.literal('image'),
+  kind: z.enum(['image', 'package']),
   name: z.string().max(63),
   version: z.string().max(63),
+  /** Plain: of the disk image, or of the package's archive. */
   imageBytes: z.number().int().nonnegative(),
   storedBytes: z.number().int().nonnegative(),
 });
@@ -14,6 +15,8 @@ export type ImageTarget = z.infer<typeof ImageTarget>;
 
 export const CatalogueImage = ImageTarget.omit({ kind: true }).extend({ manifest: DescriptorSchema });
 export type CatalogueImage = z.infer<typeof CatalogueImage>;
+/** A package has the same words; it is kept in a list of its own, so that nobody takes it for a disk. */
+export type CataloguePackage = CatalogueImage;
 
 /**
  * Orders versions as people read them: runs of digits by value, everything else letter by letter, so that
@@ -38,7 +41,7 @@ function compareParts(a: string | undefined, b: string | undefined): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** `name` → its newest version, `name@version` → exactly that one; undefined when there is none. */
+/** `name` → its newest version, `name@version` → exactly that one; undefined when the list has none. */
 export function findImage(images: readonly CatalogueImage[], reference: string): CatalogueImage | undefined {
   const [name, version] = reference.split('@', 2);
   return images

@@ -1,8 +1,8 @@
-// The manifest of an image: what it is, how long, and where its two tables are; one byte form, any bytes parse safely.
+// The manifest of an image or package: what it is, how long, and where its two tables are; one byte form, any bytes parse safely.
 import { equalBytes, fromText, toText } from '../base/bytes.ts';
 import { type Descriptor, isDigest } from '../base/digest.ts';
 import { WireError } from '../base/errors.ts';
-import { isImageName, isImageVersion } from './names.ts';
+import { type ContentKind, isImageName, isImageVersion } from './names.ts';
 import { CHUNK_ROW_BYTES, SLICE_ROW_BYTES } from './tables.ts';
 
 // The tables are part of the manifest's format: whoever reads one needs the others.
@@ -33,10 +33,10 @@ export const MAX_IMAGE_BYTES = 2 ** 46;
 /** Canonical JSON (sorted keys, no spaces), named by the SHA-256 of those bytes; kept and sent like any chunk. */
 export interface Manifest {
   readonly format: typeof MANIFEST_FORMAT;
-  readonly kind: 'image';
+  readonly kind: ContentKind;
   readonly name: string;
   readonly version: string;
-  /** Length of the plain disk image in bytes, a multiple of 512. */
+  /** Length of the plain disk image, or of the package's archive, in bytes, a multiple of 512. */
   readonly imageBytes: number;
   /** Stored bytes of all chunks that the image needs. */
   readonly storedBytes: number;
@@ -75,7 +75,7 @@ export function parseManifest(bytes: Uint8Array): Manifest | WireError {
 function whatIsWrong(value: unknown): string | undefined {
   if (!isRecord(value)) return 'not an object';
   if (value.format !== MANIFEST_FORMAT) return `format is not ${MANIFEST_FORMAT}`;
-  if (value.kind !== 'image') return 'kind is not image';
+  if (value.kind !== 'image' && value.kind !== 'package') return 'kind is neither image nor package';
   if (typeof value.name !== 'string' || !isImageName(value.name)) return 'name';
   if (typeof value.version !== 'string' || !isImageVersion(value.version)) return 'version';
   if (!isCount(value.imageBytes, MAX_IMAGE_BYTES) || value.imageBytes % 512 !== 0) return 'imageBytes';

@@ -1,4 +1,4 @@
-// Which names and versions of images are allowed: safe in a path, a URL, a kernel command line and on a screen.
+// Which names and versions of images and packages are allowed: safe in a path, a URL, a kernel command line and on a screen.
 import { WireError } from '../base/errors.ts';
 
 /** Lower case, so that no two images differ by case only on a file system that folds it. */
@@ -16,6 +16,22 @@ export function isImageName(text: string): boolean {
 
 export function isImageVersion(text: string): boolean {
   return VERSION.test(text);
+}
+
+/** A disk image for machines, or files for endpoints. */
+export const CONTENT_KINDS = ['image', 'package'] as const;
+export type ContentKind = (typeof CONTENT_KINDS)[number];
+
+/** Path of a package's manifest among the targets of the signed catalogue. */
+export function packageTargetPath({ name, version }: ImageName): string {
+  return `packages/${name}/${version}.json`;
+}
+
+/** Reads `packages/<name>/<version>.json`; undefined for any other path. */
+export function parsePackageTargetPath(path: string): ImageName | undefined {
+  return path.startsWith('packages/')
+    ? parseImageTargetPath(path.replace(/^packages\//, 'images/'))
+    : undefined;
 }
 
 /** Path of the image's manifest among the targets of the signed catalogue. */

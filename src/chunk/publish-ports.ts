@@ -1,4 +1,4 @@
-// Ports of publishing that carry content: the image cut on all cores, packing, the immutable tree.
+// Ports of publishing that carry content: the image or package cut on all cores, packing, the immutable tree.
 import type { Descriptor, Digest } from '../base/digest.ts';
 
 /** A stretch of the image, cut and digested; `bytes` may be used until the next one is asked for. */
@@ -19,6 +19,8 @@ export interface CutImage {
   /** The whole image in order. */
   segments(): AsyncIterable<CutSegment>;
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** Rejects when what was read is not what lies there now; where it cannot change unseen, there is none. */
+  confirm?(): Promise<void>;
 }
 
 /** Port: packs bytes into one zstd frame on a free core. `plain` is handed over: do not touch it afterwards. */

@@ -1,17 +1,23 @@
-// `peerboot images`: the signed catalogue of an origin, checked against the root, or of the running peer.
+// `peerboot images`: what the signed catalogue names, images and packages, of an origin, checked against the root, or of the running peer.
 import { z } from 'zod';
-import { CatalogueImage } from '../api/catalogue.ts';
+import { CatalogueImage, type CataloguePackage } from '../api/catalogue.ts';
 import { ROUTES } from '../api/routes.ts';
+import { CONTENT_KINDS, type ContentKind } from '../chunk/names.ts';
 import { adminClient, type PeerAddressOptions } from './admin-client.ts';
 import { configOf, type PeerOptions } from './flags.ts';
 import { colours, formatBytes, formatTable, printJson } from './terminal.ts';
 
 export interface ImagesOptions
   extends PeerAddressOptions,
-    Pick<PeerOptions, 'origin' | 'root' | 'state' | 'json'> {}
+    Pick<PeerOptions, 'origin' | 'root' | 'state' | 'json'> {
+  /** Only these. */
+  readonly kind?: ContentKind;
+}
 
 const Answer = z.object({
   images: CatalogueImage.array(),
+  // A peer of an older release has none.
+  packages: CatalogueImage.array().default([]),
   catalogue: z.object({ state: z.string(), reason: z.string().optional() }),
 });
 
@@ -19,24 +25,33 @@ interface Listing {
   readonly from: string;
   readonly state: string;
   readonly images: readonly CatalogueImage[];
+  readonly packages: readonly CataloguePackage[];
 }
 
 /** With `--origin` each origin is asked; without one, the running peer. */
 export async function images(options: ImagesOptions): Promise<void> {
-  const listings = options.origin === undefined ? [await ofPeer(options)] : await ofOrigins(options);
+  const all = options.origin === undefined ? [await ofPeer(options)] : await ofOrigins(options);
+  const listings = all.map((listing) => ({
+    ...listing,
+    images: options.kind === 'package' ? [] : listing.images,
+    packages: options.kind === 'image' ? [] : listing.packages,
+  }));
   if (options.json === true) {
     printJson({ catalogues: listings });
     return;
   }
-  for (const { from, state, images: list } of listings) {
+  for (const { from, state, ...lists } of listings) {
     console.log(`${colours.bold(from)} ${colours.dim(`catalogue ${state}`)}`);
-    const rows = list.map((image) => [
-      `  ${image.name}`,
-      image.version,
-      formatBytes(image.imageBytes),
-      colours.dim(`${formatBytes(image.storedBytes)} stored`),
-    ]);
-    console.log(rows.length === 0 ? colours.dim('  no images') : formatTable(rows));
+    const rows = CONTENT_KINDS.flatMap((kind) =>
+      lists[`${kind}s`].map(({ name, version, imageBytes, storedBytes }) => [
+        `  ${name}`,
+        version,
+        kind,
+        formatBytes(imageBytes),
+        colours.dim(`${formatBytes(storedBytes)} stored`),
+      ]),
+    );
+    console.log(rows.length === 0 ? colours.dim(`  no ${options.kind ?? 'image'}s`) : formatTable(rows));
   }
 }
 
@@ -48,6 +63,7 @@ async function ofPeer(options: ImagesOptions): Promise<Listing> {
     from: client.base,
     state: reason === undefined ? state : `${state}: ${reason}`,
     images: answer.images,
+    packages: answer.packages,
   };
 }
 
@@ -55,6 +71,7 @@ async function ofOrigins({
   peer: _,
   httpPort: __,
   json: ___,
+  kind: ____,
   ...options
 }: ImagesOptions): Promise<Listing[]> {
   const { config } = configOf(options);
@@ -63,7 +80,7 @@ async function ofOrigins({
     config.origins.map(async (base) => {
       const set = await checkOrigin(base, config);
       const until = new Date(set.expires.wallMs).toISOString().slice(0, 10);
-      return { from: base, state: `valid until ${until}`, images: set.images };
+      return { from: base, state: `valid until ${until}`, images: set.images, packages: set.packages };
     }),
   );
 }

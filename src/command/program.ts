@@ -1,6 +1,7 @@
 // The words of the command line; each command's code is loaded only when it is the one that runs.
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
+import { CONTENT_KINDS } from '../chunk/names.ts';
 import { parseSize } from '../io/config-words.ts';
 import { publishCommand } from './publish.ts';
 import { colours } from './terminal.ts';
@@ -101,6 +102,7 @@ export function buildProgram(setStatus: (status: number) => void): Command {
     .description('the catalogue of the running peer, or with --origin of an origin')
     .option('--root <file>', "the publisher's root.json")
     .option('--state <dir>', 'folder where the root is remembered')
+    .addOption(new Option('--kind <kind>', 'only these').choices(CONTENT_KINDS))
     .action(async (options) => (await import('./images.ts')).images(options));
 
   program.addCommand(publishCommand().copyInheritedSettings(program));

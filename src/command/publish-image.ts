@@ -1,5 +1,6 @@
-// Publishes a disk image: opens the tree, the keys and the worker threads, hands them to the service, and tells the result.
+// Publishes a disk image or package: opens the tree, the keys and the worker threads, hands them to the service, and tells the result.
 import { mkdirSync } from 'node:fs';
+import type { ContentKind } from '../chunk/names.ts';
 import { openContentTree } from '../io/content-tree.ts';
 import { digestOf } from '../io/hash.ts';
 import { createPackPool } from '../io/pack-pool.ts';
@@ -10,6 +11,7 @@ import { createProgressView } from './publish-progress.ts';
 import { colours, formatBytes, formatTable, printJson } from './terminal.ts';
 
 export interface PublishFlags {
+  readonly kind: ContentKind;
   readonly name: string;
   readonly version: string;
   readonly to: string;
@@ -19,13 +21,17 @@ export interface PublishFlags {
   readonly json?: boolean;
 }
 
-export async function publishImage(image: string, flags: PublishFlags): Promise<PublishSummary> {
-  const { name, version } = flags;
+export async function publishImage(path: string, flags: PublishFlags): Promise<PublishSummary> {
+  const { kind, name, version } = flags;
   const json = flags.json === true;
   const started = performance.now();
   const pool = createPackPool();
   try {
-    const cut = pool.openImage(image);
+    const opened = kind === 'package' ? pool.openPackage(path) : undefined;
+    const cut = opened ?? pool.openImage(path);
+    const { files, warnings = [] } = opened ?? {};
+    if (!json) for (const warning of warnings) console.error(`${colours.yellow('!')} ${warning}`);
+    const about = opened === undefined ? { kind } : { kind, files, warnings };
     mkdirSync(flags.to, { recursive: true });
     const tree = openContentTree(flags.to);
     try {
@@ -44,7 +50,7 @@ export async function publishImage(image: string, flags: PublishFlags): Promise<
         unzstd,
         onProgress: view.show,
       };
-      const summary = await publish({ name, version, maxWaste: flags.maxWaste / 100 }, ports).finally(
+      const summary = await publish({ kind, name, version, maxWaste: flags.maxWaste / 100 }, ports).finally(
         view.end,
       );
       const seconds = (performance.now() - started) / 1000;
@@ -53,7 +59,8 @@ export async function publishImage(image: string, flags: PublishFlags): Promise<
         fingerprint: catalogue.rootFingerprint,
         newKeys: catalogue.keysAreFresh,
       };
-      if (json) printJson({ event: 'published', ok: true, name, version, seconds, ...summary, ...trust });
+      if (json)
+        printJson({ event: 'published', ok: true, ...about, name, version, seconds, ...summary, ...trust });
       else tell(flags, summary, seconds, trust);
       return summary;
     } finally {
@@ -65,7 +72,7 @@ export async function publishImage(image: string, flags: PublishFlags): Promise<
 }
 
 function tell(
-  { name, version, to, keys }: PublishFlags,
+  { kind, name, version, to, keys }: PublishFlags,
   summary: PublishSummary,
   seconds: number,
   trust: { readonly root: string; readonly fingerprint: string; readonly newKeys: boolean },
@@ -73,7 +80,7 @@ function tell(
   const dataBytes = summary.imageBytes - summary.zeroBytes;
   const ratio = summary.storedBytes === 0 ? '' : `${(dataBytes / summary.storedBytes).toFixed(2)} : 1`;
   const rows: [string, number, string][] = [
-    ['image', summary.imageBytes, `${(summary.imageBytes / seconds / 1e6).toFixed(0)} MB/s`],
+    [kind, summary.imageBytes, `${(summary.imageBytes / seconds / 1e6).toFixed(0)} MB/s`],
     ['zeros', summary.zeroBytes, 'neither kept nor sent'],
     ['stored', summary.storedBytes, `${ratio} packed, ${summary.newChunks + summary.sharedChunks} chunks`],
     ['  new', summary.newBytes, resumed(summary)],

@@ -1,14 +1,16 @@
-// The words of `peerboot publish <image>`; what it does is loaded only when it runs.
+// The words of `peerboot publish <image, file or folder>`; what it does is loaded only when it runs.
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { CONTENT_KINDS } from '../chunk/names.ts';
 import type { PublishFlags } from './publish-image.ts';
 
 export function publishCommand(): Command {
   return new Command('publish')
-    .description('publish a disk image into a tree that any web server can serve')
-    .argument('<image>', 'the disk image: raw or qcow2')
-    .requiredOption('--name <name>', 'what the image is called, e.g. till')
+    .description('publish a disk image, or files as a package, into a tree that any web server can serve')
+    .argument('<path>', 'the disk image (raw or qcow2), or with --kind package a file or folder')
+    .addOption(new Option('--kind <kind>', 'what it is').choices(CONTENT_KINDS).default('image'))
+    .requiredOption('--name <name>', 'what it is called, e.g. till')
     .requiredOption('--version <version>', 'its version, e.g. 2026-11; a published version never changes')
     .option('--to <folder>', 'the tree', 'published')
     .option('--keys <folder>', 'the signing keys, made on first use', defaultKeysFolder())

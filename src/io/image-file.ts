@@ -6,8 +6,8 @@ import { isQcow2, openQcow2 } from './qcow2.ts';
 
 /** Read by worker threads, which have nothing else to do meanwhile: so its calls block. */
 export interface ImageFile {
-  readonly format: 'raw' | 'qcow2';
-  /** Length of the plain disk in bytes, a multiple of 512. */
+  readonly format: 'raw' | 'qcow2' | 'package';
+  /** Length of the plain disk, or archive, in bytes, a multiple of 512. */
   readonly imageBytes: number;
   /** Fills `into` with the disk's bytes from `position`; both must lie within the disk. */
   read(into: Uint8Array, position: number): void;

@@ -5,6 +5,8 @@ import type { Digest } from '../base/digest.ts';
 import { ERROR_TABLE, type ErrorCode } from '../base/error-table.ts';
 import { PeerbootError } from '../base/errors.ts';
 import type { ChunkPacker, CutImage, CutSegment, CutSlice } from '../chunk/publish-ports.ts';
+import { openFolderImage } from './folder-image.ts';
+import { type FolderScan, scanFolder } from './folder-scan.ts';
 import { openImage } from './image-file.ts';
 import type { OpenedImage, WorkerResult, WorkerTask } from './pack-worker.ts';
 
@@ -14,8 +16,16 @@ const LEVEL = 3;
 
 export interface PackPool {
   openImage(path: string): CutImage;
+  /** A folder or file as the archive of a package. Throws PB-PACKAGE-UNREADABLE, PB-PACKAGE-ENTRY. */
+  openPackage(path: string): CutPackage;
   readonly packer: ChunkPacker;
   close(): Promise<void>;
+}
+
+export interface CutPackage extends CutImage {
+  readonly files: number;
+  /** What travels, but not everywhere. */
+  readonly warnings: readonly string[];
 }
 
 interface Job {
@@ -90,17 +100,31 @@ export function createPackPool(options: { threads?: number; level?: number } = {
       const image = openImage(path);
       const { imageBytes } = image;
       image.close();
-      const opened = { path, number: ++imagesOpened };
+      return cutImage({ path, number: ++imagesOpened }, imageBytes);
+    },
+    openPackage(path) {
+      const scan = scanFolder(path);
+      const { imageBytes } = openFolderImage(scan);
+      const opened = { path, number: ++imagesOpened, scan: shared(JSON.stringify(scan)) };
       return {
-        imageBytes,
-        segments: () => segments(opened, imageBytes),
-        read: async (position, length) => (await run({ kind: 'read', opened, position, length })).bytes,
+        ...cutImage(opened, imageBytes),
+        files: scan.entries.filter(({ entry }) => entry.kind === 'file').length,
+        warnings: scan.warnings,
+        confirm: async () => requireUnchanged(scan, scanFolder(path)),
       };
     },
     async close() {
       await Promise.all([...idle, ...busy.keys()].map((worker) => worker.terminate()));
     },
   };
+
+  function cutImage(opened: OpenedImage, imageBytes: number): CutImage {
+    return {
+      imageBytes,
+      segments: () => segments(opened, imageBytes),
+      read: async (position, length) => (await run({ kind: 'read', opened, position, length })).bytes,
+    };
+  }
 
   /** Cut ahead of the reader: as many segments as there are threads, and one that waits. */
   async function* segments(opened: OpenedImage, imageBytes: number): AsyncGenerator<CutSegment> {
@@ -128,6 +152,22 @@ export function createPackPool(options: { threads?: number; level?: number } = {
       spare.push(buffer);
     }
   }
+}
+
+function shared(text: string): Uint8Array<SharedArrayBuffer> {
+  const bytes = Buffer.from(text);
+  const memory = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  memory.set(bytes);
+  return memory;
+}
+
+/** Half of an old file and half of a new one would be published as a whole one. */
+function requireUnchanged(before: FolderScan, after: FolderScan): void {
+  const stamps = new Map(before.entries.map(({ entry, stamp }) => [JSON.stringify(entry), stamp]));
+  const other = after.entries.find(({ entry, stamp }) => stamps.get(JSON.stringify(entry)) !== stamp);
+  if (other === undefined && after.entries.length === before.entries.length) return;
+  const what = other === undefined ? 'something was removed' : `${other.entry.path} changed`;
+  throw new PeerbootError('PB-PACKAGE-CHANGED', `${what} while ${before.root} was published`);
 }
 
 function slicesOf(lengths: Int32Array, digests: Uint8Array): CutSlice[] {

@@ -4,11 +4,15 @@ import { parentPort } from 'node:worker_threads';
 import { constants, zstdCompressSync } from 'node:zlib';
 import { assert, isPeerbootError } from '../base/errors.ts';
 import { Cutter } from '../chunk/slice.ts';
+import { openFolderImage } from './folder-image.ts';
+import type { FolderScan } from './folder-scan.ts';
 import { type ImageFile, openImage } from './image-file.ts';
 
 export interface OpenedImage {
   readonly path: string;
   readonly number: number;
+  /** Of a package: its `FolderScan` as JSON, in memory that all threads share. */
+  readonly scan?: Uint8Array<SharedArrayBuffer>;
 }
 
 export type WorkerTask =
@@ -48,13 +52,18 @@ export type WorkerResult =
 /** The image that tasks were about last; another number is another opening, even of the same path. */
 let current: { readonly number: number; readonly image: ImageFile } | undefined;
 
-function imageAt({ path, number }: OpenedImage): ImageFile {
+function imageAt({ path, number, scan }: OpenedImage): ImageFile {
   if (current?.number === number) return current.image;
   current?.image.close();
   current = undefined;
-  const image = openImage(path);
+  const image = scan === undefined ? openImage(path) : openFolderImage(parseScan(scan));
   current = { number, image };
   return image;
+}
+
+function parseScan(scan: Uint8Array<SharedArrayBuffer>): FolderScan {
+  // The decoder does not read shared memory.
+  return JSON.parse(Buffer.from(scan).toString('utf8')) as FolderScan;
 }
 
 function cut({ opened, position, buffer, length }: WorkerTask & { kind: 'cut' }): WorkerResult {

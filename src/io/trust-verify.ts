@@ -3,11 +3,16 @@
 // the timestamp it holds. Its rules (TrustedMetadataStore) are: they work on bytes, which fits agents without a disk.
 import { Metadata, MetadataKind, type TargetFile } from '@tufjs/models';
 import { TrustedMetadataStore } from 'tuf-js/dist/store.js';
-import { type CatalogueImage, compareVersions, ImageTarget } from '../api/catalogue.ts';
+import {
+  type CatalogueImage,
+  type CataloguePackage,
+  compareVersions,
+  ImageTarget,
+} from '../api/catalogue.ts';
 import { toText } from '../base/bytes.ts';
 import { isDigest } from '../base/digest.ts';
 import { PeerbootError } from '../base/errors.ts';
-import { parseImageTargetPath } from '../chunk/names.ts';
+import { parseImageTargetPath, parsePackageTargetPath } from '../chunk/names.ts';
 import {
   asTrustError,
   belongsElsewhere,
@@ -25,6 +30,8 @@ export type FetchMetadata = (name: string, maxBytes: number) => Promise<Uint8Arr
 export interface VerifiedSet {
   readonly files: MetadataFiles;
   readonly images: readonly CatalogueImage[];
+  /** In the same order as images: by name, the newest first. */
+  readonly packages: readonly CataloguePackage[];
   /** Targets that this version of Peerboot does not understand. */
   readonly unreadable: readonly string[];
   readonly versions: Readonly<Record<'root' | 'timestamp' | 'snapshot' | 'targets', number>>;
@@ -245,19 +252,18 @@ function summarise(trust: TrustedMetadataStore, files: MetadataFiles): VerifiedS
     wallMs: Date.parse(signed.expires),
   }));
   const graceDays = timestamp.signed.unrecognizedFields?.[GRACE_FIELD];
-  const images: CatalogueImage[] = [];
+  const lists = { image: [] as CatalogueImage[], package: [] as CataloguePackage[] };
   const unreadable: string[] = [];
   for (const [path, target] of Object.entries(targets.signed.targets)) {
-    const image = readImage(path, target);
-    if (image === undefined) unreadable.push(path);
-    else images.push(image);
+    const content = readContent(path, target);
+    if (content === undefined) unreadable.push(path);
+    else lists[content.kind].push(content.entry);
   }
-  images.sort((a, b) =>
-    a.name === b.name ? compareVersions(b.version, a.version) : a.name < b.name ? -1 : 1,
-  );
+  for (const list of Object.values(lists)) list.sort(byNameNewestFirst);
   return {
     files,
-    images,
+    images: lists.image,
+    packages: lists.package,
     unreadable,
     versions: {
       root: root.signed.version,
@@ -270,14 +276,23 @@ function summarise(trust: TrustedMetadataStore, files: MetadataFiles): VerifiedS
   };
 }
 
-function readImage(path: string, target: TargetFile): CatalogueImage | undefined {
+function byNameNewestFirst(a: CatalogueImage, b: CatalogueImage): number {
+  return a.name === b.name ? compareVersions(b.version, a.version) : a.name < b.name ? -1 : 1;
+}
+
+function readContent(
+  path: string,
+  target: TargetFile,
+): { readonly kind: ImageTarget['kind']; readonly entry: CatalogueImage } | undefined {
   const custom = ImageTarget.safeParse(target.custom);
-  const named = parseImageTargetPath(path);
+  // A path of the other kind does not parse, so the two can never be mistaken for each other.
+  const parsePath = custom.data?.kind === 'package' ? parsePackageTargetPath : parseImageTargetPath;
+  const named = parsePath(path);
   const digest = `sha256:${target.hashes.sha256 ?? ''}`;
   if (!custom.success || named === undefined || !isDigest(digest)) return undefined;
-  const { kind: _, ...image } = custom.data;
-  if (image.name !== named.name || image.version !== named.version) return undefined;
-  return { ...image, manifest: { digest, size: target.length } };
+  const { kind, ...entry } = custom.data;
+  if (entry.name !== named.name || entry.version !== named.version) return undefined;
+  return { kind, entry: { ...entry, manifest: { digest, size: target.length } } };
 }
 
 /** Throws PB-TRUST-EXPIRED: what an origin offers must be in date, since holding back is how it would attack. */

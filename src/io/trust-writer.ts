@@ -1,7 +1,7 @@
 // Writes the signed catalogue of a published tree: whoever reads during a crash finds the old set whole, or the new one.
 import { join } from 'node:path';
 import { Metadata, MetadataKind, TargetFile } from '@tufjs/models';
-import type { CatalogueImage } from '../api/catalogue.ts';
+import type { CatalogueImage, CataloguePackage } from '../api/catalogue.ts';
 import { equalBytes, fromText, toText } from '../base/bytes.ts';
 import { type Descriptor, type Digest, digestHex } from '../base/digest.ts';
 import { isPeerbootError, PeerbootError } from '../base/errors.ts';
@@ -44,6 +44,7 @@ export interface TrustWriter {
   readonly rootFile: string;
   readonly keysAreFresh: boolean;
   images(): readonly CatalogueImage[];
+  packages(): readonly CataloguePackage[];
   /** Takes the place of a target with the same path. */
   addTarget(target: NewTarget): void;
   removeTarget(path: string): void;
@@ -106,6 +107,7 @@ export async function openTrustWriter(options: TrustWriterOptions): Promise<Trus
     rootFile: join(folder, '1.root.json'),
     keysAreFresh: keys.fresh,
     images: () => current?.images ?? [],
+    packages: () => current?.packages ?? [],
     addTarget: ({ path, manifest, custom }) => {
       const hashes = { sha256: digestHex(manifest.digest) };
       targets.set(path, TargetFile.fromJSON(path, { length: manifest.size, hashes, custom }));

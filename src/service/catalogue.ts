@@ -1,5 +1,5 @@
 // The site's signed catalogue: asks the origins for a newer one now and then, and serves the last good one.
-import { type CatalogueImage, findImage } from '../api/catalogue.ts';
+import { type CatalogueImage, type CataloguePackage, findImage } from '../api/catalogue.ts';
 import { isPeerbootError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Clock, Timers } from '../base/time.ts';
@@ -12,6 +12,7 @@ export interface SetKeeper {
     | {
         readonly files: ReadonlyMap<string, Uint8Array>;
         readonly images: readonly CatalogueImage[];
+        readonly packages: readonly CataloguePackage[];
         readonly unreadable: readonly string[];
         readonly versions: Readonly<Record<string, number>>;
         readonly expires: { readonly role: string; readonly wallMs: number };
@@ -76,9 +77,17 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
   function announce(source: string): void {
     const set = keeper?.current();
     if (set === undefined) return;
-    const images = set.images.map((image) => `${image.name}@${image.version}`);
+    const [images, packages] = [set.images, set.packages].map((list) =>
+      list.map(({ name, version }) => `${name}@${version}`),
+    );
     log.info(
-      { source, versions: set.versions, images, expires: new Date(set.expires.wallMs).toISOString() },
+      {
+        source,
+        versions: set.versions,
+        images,
+        packages,
+        expires: new Date(set.expires.wallMs).toISOString(),
+      },
       'catalogue accepted',
     );
     if (set.unreadable.length > 0)
@@ -130,6 +139,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
   return {
     refresh,
     images,
+    packages: () => inForce()?.packages ?? [],
     find: (reference) => findImage(images(), reference),
     state: currentState,
     file: async (name) => inForce()?.files.get(name),

@@ -53,13 +53,23 @@ export function adminRoutes(app: FastifyInstance, options: AdminRoutesOptions): 
     throw new PeerbootError('PB-HTTP-NOT-FOUND', `nothing is assigned to ${JSON.stringify(machine)}`);
   });
 
-  app.get(ROUTES.images, () => ({ images: catalogue.images(), catalogue: catalogue.state() }));
+  app.get(ROUTES.images, () => ({
+    images: catalogue.images(),
+    packages: catalogue.packages(),
+    catalogue: catalogue.state(),
+  }));
 }
 
 /** A slip of the pen shall be told now; without any catalogue yet the image may still come. */
 function requireImage({ target }: Assignment, catalogue: CatalogueForHttp): void {
   if (target.kind !== 'image' || catalogue.state().state === 'none') return;
   if (findImage(catalogue.images(), target.image) !== undefined) return;
+  if (findImage(catalogue.packages(), target.image) !== undefined) {
+    throw new PeerbootError(
+      'PB-IMAGE-IS-PACKAGE',
+      `${target.image} is a package: files for endpoints, not a disk for a machine`,
+    );
+  }
   throw new PeerbootError('PB-IMAGE-UNKNOWN', `the catalogue has no ${target.image}`);
 }
 

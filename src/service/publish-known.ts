@@ -18,12 +18,19 @@ const VERSIONS_OF_SAME_NAME = 4;
 
 /**
  * The images whose slices may be shared, the most useful first: this very version (published again), the newest
- * versions of the same image, then the newest one of every other image.
+ * versions of the same image, then the newest one of every other image, then of what is of the other kind: an
+ * application may be a part of an image, but a package and an image of one name need have nothing to do with each other.
  */
 export function choosePredecessors(
-  { name, version }: ImageName,
-  images: readonly CatalogueImage[],
+  wanted: ImageName,
+  sameKind: readonly CatalogueImage[],
+  otherKind: readonly CatalogueImage[] = [],
 ): readonly CatalogueImage[] {
+  return [...ofOneKind(wanted, sameKind), ...ofOneKind(undefined, otherKind)];
+}
+
+function ofOneKind(wanted: ImageName | undefined, images: readonly CatalogueImage[]): CatalogueImage[] {
+  const { name, version } = wanted ?? {};
   const newestFirst = images.toSorted((a, b) => compareVersions(b.version, a.version));
   const same = newestFirst.filter((image) => image.name === name);
   const self = same.filter((image) => image.version === version);

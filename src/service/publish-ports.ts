@@ -1,11 +1,12 @@
 // What publishing needs from the world: the image, packing on all cores, the tree, the catalogue.
-import type { CatalogueImage } from '../api/catalogue.ts';
+import type { CatalogueImage, CataloguePackage } from '../api/catalogue.ts';
 import type { Descriptor, Digest } from '../base/digest.ts';
 import type { ChunkPacker, ContentTree, CutImage } from '../chunk/publish-ports.ts';
 
 /** Port: the signed catalogue of the tree. Nothing is visible before `commit` resolves. */
 export interface CatalogueWriter {
   images(): readonly CatalogueImage[];
+  packages(): readonly CataloguePackage[];
   addTarget(target: {
     readonly path: string;
     readonly manifest: Descriptor;

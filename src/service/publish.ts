@@ -1,4 +1,4 @@
-// Publishing an image: cut → digest → plan → pack → keep → sign; the catalogue names it only when all of it is durable.
+// Publishing an image or a package: cut → digest → plan → pack → keep → sign; the catalogue names it only when all of it is durable.
 import type { Descriptor } from '../base/digest.ts';
 import { PeerbootError } from '../base/errors.ts';
 import { PackPlan, type PlanSummary } from '../chunk/chunk.ts';
@@ -9,12 +9,20 @@ import {
   SliceTable,
   type TableDescriptor,
 } from '../chunk/manifest.ts';
-import { type ImageName, imageTargetPath, isImageName, isImageVersion } from '../chunk/names.ts';
+import {
+  type ContentKind,
+  type ImageName,
+  imageTargetPath,
+  isImageName,
+  isImageVersion,
+  packageTargetPath,
+} from '../chunk/names.ts';
 import { choosePredecessors, readTables, type Tables } from './publish-known.ts';
 import { packImage } from './publish-pack.ts';
 import type { PublishPorts } from './publish-ports.ts';
 
 export interface PublishRequest extends ImageName {
+  readonly kind?: ContentKind;
   /** How much of the stored bytes may be of no use to a site that has no earlier version; 0.25: a quarter. */
   readonly maxWaste: number;
 }
@@ -32,17 +40,19 @@ export interface PublishSummary extends PlanSummary {
 }
 
 /**
- * Publishes the image as `name@version`. The same image again changes nothing; another image under a version that
+ * Publishes the image or package as `name@version`. The same image again changes nothing; another image under a version that
  * exists rejects with PB-VERSION-EXISTS. A run that is cut off leaves the catalogue as it was, and the next one
  * packs only what is missing.
  */
 export async function publish(request: PublishRequest, ports: PublishPorts): Promise<PublishSummary> {
   requireImageName(request);
   const plan = new PackPlan();
-  const published = ports.catalogue.images();
+  const { kind = 'image' } = request;
+  const [images, packages] = [ports.catalogue.images(), ports.catalogue.packages()];
+  const [published, others] = kind === 'image' ? [images, packages] : [packages, images];
   const existing = published.find(isVersion(request));
   let existingTables: Tables | undefined;
-  for (const image of choosePredecessors(request, published)) {
+  for (const image of choosePredecessors(request, published, others)) {
     const tables = await readTables(image, ports);
     plan.know(tables.slices, tables.chunks, (row) => ports.tree.has(row));
     if (image === existing) existingTables = tables;
@@ -61,13 +71,14 @@ export async function publish(request: PublishRequest, ports: PublishPorts): Pro
     },
     maxWaste: isWhole ? Number.POSITIVE_INFINITY : request.maxWaste,
   });
+  await ports.image.confirm?.();
   const tables = plan.tables();
   if (existingTables !== undefined && !existingTables.slices.isSameImage(new SliceTable(tables.slices))) {
     throw otherImage();
   }
   ports.onProgress?.({ phase: 'signing', doneBytes: 0, totalBytes: 1 });
-  const kept = await keepTables(request, plan, ports);
-  addToCatalogue(request, kept, ports);
+  const kept = await keepTables({ ...request, kind }, plan, ports);
+  addToCatalogue(kept, ports);
   await ports.catalogue.commit();
   ports.tree.forget();
   return {
@@ -99,7 +110,7 @@ interface Kept {
 
 /** Makes the tables and the manifest, and keeps them like chunks. */
 async function keepTables(
-  { name, version }: ImageName,
+  { kind, name, version }: ImageName & { readonly kind: ContentKind },
   plan: PackPlan,
   { packer, tree, digestOf }: PublishPorts,
 ): Promise<Kept> {
@@ -113,7 +124,7 @@ async function keepTables(
   const { imageBytes, storedBytes } = plan.summary();
   const manifest: Manifest = {
     format: MANIFEST_FORMAT,
-    kind: 'image',
+    kind,
     name,
     version,
     imageBytes,
@@ -128,12 +139,12 @@ async function keepTables(
   return { manifest, descriptor, tableBytes };
 }
 
-function addToCatalogue(image: ImageName, kept: Kept, { catalogue }: PublishPorts): void {
-  const { name, version } = image;
-  const { imageBytes, storedBytes } = kept.manifest;
+function addToCatalogue(kept: Kept, { catalogue }: PublishPorts): void {
+  const { kind, name, version, imageBytes, storedBytes } = kept.manifest;
+  const targetPath = kind === 'image' ? imageTargetPath : packageTargetPath;
   catalogue.addTarget({
-    path: imageTargetPath(image),
+    path: targetPath({ name, version }),
     manifest: kept.descriptor,
-    custom: { kind: 'image', name, version, imageBytes, storedBytes },
+    custom: { kind, name, version, imageBytes, storedBytes },
   });
 }

@@ -56,6 +56,7 @@ export interface Registry {
   readonly clock: ReturnType<typeof handClock>;
   readonly log: Logbook;
   images: CatalogueImage[];
+  packages: CatalogueImage[];
 }
 
 export function registry(
@@ -65,7 +66,7 @@ export function registry(
   const log = logbook();
   const store = options.store ?? memoryMachineStore();
   const assignments = createAssignments({ store, clock, log });
-  const made = { clock, log, store, assignments, images: [image('debian', '12.1')] };
+  const made = { clock, log, store, assignments, images: [image('debian', '12.1')], packages: [] };
   const machines = createMachines({
     assignments,
     log,
@@ -109,6 +110,7 @@ export function testPeer(
     },
     catalogue: {
       images: () => peer.images,
+      packages: () => peer.packages,
       state: () => peer.catalogueState,
       file: async (name) => (name === 'timestamp.json' ? Buffer.from('{"signed":{}}') : undefined),
     },

@@ -1,0 +1,87 @@
+// Whom we still have to ask for an announcement, and whom to ask whether it is still there: a few at a time.
+import { type Random, randomInt } from '../base/random.ts';
+import type { MonotonicMs } from '../base/time.ts';
+import { DEAD_MS, overdueMs, PROBE_MS, spreadMs } from './beacon-pace.ts';
+import type { BeaconEndpoint, BeaconTable, HeardPeer } from './beacon-table.ts';
+
+const ASK_AGAIN_MS = 400;
+const ASKS_AT_ONCE = 16;
+const PROBES_AT_ONCE = 64;
+/** Whoever has just come announces itself, and so do those that it greets: asking is for what got lost. */
+const PATIENCE_MS = 20;
+
+export class Asks {
+  readonly #random: Random;
+  readonly #asking = new Set<HeardPeer>();
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  want(peer: HeardPeer, peers: number, now: MonotonicMs): void {
+    if (this.#asking.has(peer)) return;
+    this.#asking.add(peer);
+    peer.asks = 0;
+    peer.askAt = now + PATIENCE_MS + randomInt(this.#random, spreadMs(peers));
+  }
+
+  forget(peer: HeardPeer): void {
+    this.#asking.delete(peer);
+  }
+
+  due(peers: number, now: MonotonicMs): readonly BeaconEndpoint[] {
+    const to: BeaconEndpoint[] = [];
+    for (const peer of this.#asking) {
+      if (peer.askAt > now || to.length === ASKS_AT_ONCE) continue;
+      const waitMs = ASK_AGAIN_MS * 2 ** Math.min(peer.asks, 4);
+      peer.asks += 1;
+      peer.askAt = now + waitMs + randomInt(this.#random, spreadMs(peers));
+      to.push(peer.path.endpoint);
+    }
+    return to;
+  }
+
+  nextAt(): MonotonicMs {
+    let next = Number.POSITIVE_INFINITY;
+    for (const peer of this.#asking) next = Math.min(next, peer.askAt);
+    return next;
+  }
+}
+
+export interface Silence {
+  readonly dead: readonly HeardPeer[];
+  readonly probe: readonly BeaconEndpoint[];
+}
+
+/** Those that have been silent for too long, and those to be probed now before that is said of them. */
+export function listenForSilence(table: BeaconTable, now: MonotonicMs): Silence {
+  const overdue = overdueMs(table.size);
+  const dead: HeardPeer[] = [];
+  const probe: BeaconEndpoint[] = [];
+  for (const peer of table.all()) {
+    const silence = now - peer.heardAt;
+    if (silence < overdue) break;
+    if (silence >= DEAD_MS) {
+      dead.push(peer);
+      continue;
+    }
+    if ((peer.probes > 0 && now < peer.probeAt) || probe.length === PROBES_AT_ONCE) continue;
+    // Each way in turn: only one of its interfaces may be cut off.
+    const path = peer.paths[peer.probes % peer.paths.length] ?? peer.path;
+    peer.probes += 1;
+    peer.probeAt = now + PROBE_MS;
+    probe.push(path.endpoint);
+  }
+  return { dead, probe };
+}
+
+/** When `listenForSilence` will next have something to say. */
+export function silenceAt(table: BeaconTable): MonotonicMs {
+  const overdue = overdueMs(table.size);
+  let next = Number.POSITIVE_INFINITY;
+  for (const peer of table.all()) {
+    if (peer.probes === 0) return Math.min(next, peer.heardAt + overdue);
+    next = Math.min(next, peer.probeAt, peer.heardAt + DEAD_MS);
+  }
+  return next;
+}

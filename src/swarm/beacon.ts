@@ -1,0 +1,386 @@
+// The beacon as a machine: who is in this site, found by multicast and by being told, gone by goodbye or by silence.
+//
+// Each says one small beat a period, by multicast. A beat names the revision of its sender's announcement, so whoever has
+// another one, or none, asks, and only then. One whose beat is overdue is probed by unicast before it counts as dead.
+// Nothing heard here is believed further than to cost a little time: the address is the datagram's source, a goodbye
+// counts only from there, a lost or forged word is mended by the next beat, and what is asked is answered at a bounded rate.
+//
+// Driver and simulator: perform the actions in order, hand in whatever is heard (with our own echo, that is known), and
+// wake it by `nextWake`. `multicast` leaves by each interface, stamped with the site of that interface.
+import { assert, unreachable } from '../base/errors.ts';
+import type { Machine } from '../base/machine.ts';
+import { type Random, randomInt } from '../base/random.ts';
+import type { MonotonicMs } from '../base/time.ts';
+import { Answers } from './beacon-answers.ts';
+import { Asks, listenForSilence, silenceAt } from './beacon-asks.ts';
+import { announcedUplink, type Beacon, type BeaconStamp, boundFacts, type SiteHash } from './beacon-codec.ts';
+import {
+  AnswerLimit,
+  announceMs,
+  BEAT_JITTER,
+  beatMs,
+  DEAD_MS,
+  overdueMs,
+  progressMs,
+  spreadMs,
+} from './beacon-pace.ts';
+import type { BeaconAction, BeaconEvent, BeaconSetup, IgnoredBeacon, WentWhy } from './beacon-ports.ts';
+import { type BeaconEndpoint, BeaconTable, findPath, type HeardPeer, sitePeer } from './beacon-table.ts';
+import { endpointKey, ToldAddresses } from './beacon-told.ts';
+import { mattersAtOnce, progressed } from './own-announcement.ts';
+import type { Announcement, PeerId, SitePeer } from './site.ts';
+
+const MOST_PEERS = 1024;
+const MOST_PER_ADDRESS = 64;
+const ANSWERS_PER_ADDRESS = 40;
+const ANSWERS = 400;
+/** Between two announcements that were not asked for. */
+const ANNOUNCE_GAP_MS = 100;
+/** The first announcement is repeated once: the switch may not have learned of our membership yet. */
+const SECOND_GREETING_MS = 300;
+/** Woken so much too late, we were deaf ourselves. */
+const DEAF_MS = 250;
+/** Beats that overtook a goodbye do not bring a peer back. */
+const LEFT_MS = 1000;
+const MOST_LEFT = 256;
+const NEW_ID_GAP_MS = 60_000;
+const SAME_ID_CERTAIN_MS = 500;
+/** A change of the uplink by less is not worth telling anybody. */
+const UPLINK_CHANGE = 0.25;
+const NEVER = Number.NEGATIVE_INFINITY;
+const ALWAYS = Number.POSITIVE_INFINITY;
+
+export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
+  readonly #setup: BeaconSetup;
+  readonly #random: Random;
+  readonly #table: BeaconTable;
+  readonly #told: ToldAddresses;
+  readonly #answers: Answers;
+  readonly #limit = new AnswerLimit(ANSWERS_PER_ADDRESS, ANSWERS);
+  readonly #asks: Asks;
+  readonly #left = new Map<PeerId, { readonly instance: number; readonly at: MonotonicMs }>();
+  #self: PeerId;
+  #sites: ReadonlySet<SiteHash>;
+  #own: Announcement;
+  #instance: number;
+  #revision = 0;
+  /** Our announcement has changed since its last revision. */
+  #changed = false;
+  #state: 'new' | 'here' | 'gone' = 'new';
+  #beatAt: MonotonicMs = ALWAYS;
+  /** The next beat at or after it is an announcement. */
+  #announceAt: MonotonicMs = NEVER;
+  #announcedAt: MonotonicMs = NEVER;
+  #greetings = 0;
+  #wakeAt: MonotonicMs = ALWAYS;
+  #newIdAt: MonotonicMs = NEVER;
+  #twin: { readonly instance: number; readonly since: MonotonicMs } | undefined;
+  #actions: BeaconAction[] = [];
+
+  constructor(setup: BeaconSetup) {
+    this.#setup = setup;
+    this.#random = setup.random;
+    this.#table = new BeaconTable({
+      most: setup.mostPeers ?? MOST_PEERS,
+      mostPerAddress: setup.mostPerAddress ?? MOST_PER_ADDRESS,
+    });
+    this.#told = new ToldAddresses(setup.random);
+    this.#asks = new Asks(setup.random);
+    this.#answers = new Answers(setup.random);
+    this.#self = setup.self;
+    this.#sites = new Set(setup.sites);
+    this.#own = setup.own;
+    this.#instance = randomInt(setup.random, 2 ** 32);
+  }
+
+  get self(): PeerId {
+    return this.#self;
+  }
+
+  /** Live others whose announcement is known, by id. */
+  peers(): readonly SitePeer[] {
+    return this.#table.view();
+  }
+
+  step(event: BeaconEvent, now: MonotonicMs): readonly BeaconAction[] {
+    if (this.#state === 'gone') return [];
+    this.#actions = [];
+    const late = now - this.#wakeAt;
+    if (late > DEAF_MS) this.#table.forgive(late);
+    this.#take(event, now);
+    if (this.#state === 'here') this.#due(now);
+    this.#wakeAt = this.#nextWake();
+    return this.#actions;
+  }
+
+  nextWake(): MonotonicMs | undefined {
+    return this.#wakeAt === ALWAYS ? undefined : this.#wakeAt;
+  }
+
+  #take(event: BeaconEvent, now: MonotonicMs): void {
+    switch (event.kind) {
+      case 'start':
+        assert(this.#state === 'new', 'a beacon starts once');
+        this.#state = 'here';
+        this.#greet(now);
+        return;
+      case 'wake':
+        return;
+      case 'heard':
+        if (this.#state === 'here') this.#heard(event, now);
+        return;
+      case 'announce':
+        this.#announce(event.own, now);
+        return;
+      case 'tell':
+        this.#told.add(event.where, now);
+        return;
+      case 'sites':
+        this.#sites = new Set(event.sites);
+        // Somebody may be behind the new interface.
+        if (this.#state === 'here') this.#greet(now);
+        return;
+      case 'leave':
+        this.#leave();
+        return;
+      default:
+        unreachable(event);
+    }
+  }
+
+  // Speaking
+
+  #stamp(direct: boolean): BeaconStamp {
+    return {
+      id: this.#self,
+      instance: this.#instance,
+      revision: this.#revision,
+      freeUplinkBytesPerSecond: announcedUplink(this.#own.freeUplinkBytesPerSecond),
+      direct,
+    };
+  }
+
+  #announcement(wants: boolean, direct: boolean): Beacon {
+    const { sitePort } = this.#setup;
+    const facts = boundFacts(this.#own);
+    return { ...this.#stamp(direct), kind: 'announcement', wants, sitePort, facts };
+  }
+
+  #unicast(to: BeaconEndpoint, beacon: Beacon): void {
+    this.#actions.push({ kind: 'unicast', to, beacon });
+  }
+
+  #greet(now: MonotonicMs): void {
+    this.#greetings = 2;
+    this.#announceAt = now;
+    this.#beatAt = now;
+  }
+
+  #announce(own: Announcement, now: MonotonicMs): void {
+    if (mattersAtOnce(this.#own, own)) {
+      this.#changed = true;
+      this.#announceAt = Math.min(this.#announceAt, Math.max(now, this.#announcedAt + ANNOUNCE_GAP_MS));
+      if (this.#state === 'here') this.#beatAt = Math.min(this.#beatAt, this.#announceAt);
+    } else if (progressed(this.#own, own)) {
+      this.#changed = true;
+      this.#announceAt = Math.min(this.#announceAt, this.#announcedAt + progressMs(this.#table.size));
+    }
+    this.#own = own;
+  }
+
+  /** The beat, or the announcement in its place, to all. */
+  #beat(now: MonotonicMs): void {
+    const peers = this.#table.size;
+    const jitter = 1 + BEAT_JITTER * (2 * this.#random.next() - 1);
+    this.#beatAt = now + beatMs(peers) * jitter;
+    if (now < this.#announceAt) {
+      this.#actions.push({ kind: 'multicast', beacon: { ...this.#stamp(false), kind: 'beat' } });
+      for (const [to, direct] of this.#directOnes(now))
+        this.#unicast(to, { ...this.#stamp(direct), kind: 'beat' });
+      return;
+    }
+    this.#announceToAll(now);
+    if (this.#greetings > 0) this.#greetings -= 1;
+    if (this.#greetings === 0) return;
+    this.#beatAt = now + SECOND_GREETING_MS + randomInt(this.#random, spreadMs(peers));
+    this.#announceAt = this.#beatAt;
+  }
+
+  #announceToAll(now: MonotonicMs): void {
+    // Only what all are sent gets a new revision: else those that were not sent it would ask for it.
+    if (this.#changed) this.#revision = (this.#revision + 1) & 0xffff;
+    this.#changed = false;
+    const wants = this.#greetings === 2;
+    this.#actions.push({ kind: 'multicast', beacon: this.#announcement(wants, false) });
+    for (const [to, direct] of this.#directOnes(now)) this.#unicast(to, this.#announcement(wants, direct));
+    this.#announcedAt = now;
+    this.#announceAt = now + announceMs(this.#table.size) * (1 + this.#random.next() / 4);
+    this.#answers.announcedToAll();
+  }
+
+  /** Those that multicast does not bring together with us, and whether they shall beat to us by unicast. */
+  #directOnes(now: MonotonicMs): Map<BeaconEndpoint, boolean> {
+    const ones = new Map<string, readonly [BeaconEndpoint, boolean]>();
+    const hearsUs = new Set<string>();
+    for (const peer of this.#table.all()) {
+      for (const path of peer.paths) {
+        const key = endpointKey(path.endpoint);
+        if (path.directUntil > now) ones.set(key, [path.endpoint, false]);
+        if (now - path.multicastAt < DEAD_MS) hearsUs.add(key);
+      }
+    }
+    for (const endpoint of this.#told.answering()) {
+      const key = endpointKey(endpoint);
+      if (!hearsUs.has(key)) ones.set(key, [endpoint, true]);
+    }
+    return new Map(ones.values());
+  }
+
+  #leave(): void {
+    if (this.#state === 'here') {
+      const goodbye: Beacon = { ...this.#stamp(false), kind: 'goodbye' };
+      this.#actions.push({ kind: 'multicast', beacon: goodbye });
+      // By unicast, too: one lost datagram shall not cost the others three seconds.
+      for (const peer of this.#table.all()) this.#unicast(peer.path.endpoint, goodbye);
+    }
+    this.#state = 'gone';
+  }
+
+  // Hearing
+
+  #heard(event: Extract<BeaconEvent, { kind: 'heard' }>, now: MonotonicMs): void {
+    const { from, site, beacon } = event;
+    const ignore = (why: IgnoredBeacon) => this.#actions.push({ kind: 'ignored', why, from });
+    if (beacon.id === this.#self) {
+      if (beacon.instance === this.#instance) {
+        this.#told.remove(from);
+        ignore('own-echo');
+      } else {
+        ignore('same-id');
+        this.#meetTwin(beacon.instance, now);
+      }
+      return;
+    }
+    if (!this.#sites.has(site)) return void ignore('other-site');
+    const known = this.#table.get(beacon.id);
+    if (beacon.kind === 'goodbye') {
+      if (known?.instance !== beacon.instance || findPath(known, from) === undefined)
+        return void ignore('not-its-address');
+      this.#remember(known, now);
+      this.#went(known, 'goodbye', now);
+      return;
+    }
+    const left = this.#left.get(beacon.id);
+    if (left?.instance === beacon.instance && now - left.at < LEFT_MS) return void ignore('has-left');
+    if (known === undefined && !this.#table.hasRoom(from.address)) return void ignore('no-room');
+    const peer = known ?? this.#table.add(from, beacon, now);
+    const before = peer.path;
+    const path = this.#table.heard(peer, from, overdueMs(this.#table.size), now);
+    if (event.multicast) path.multicastAt = now;
+    if (beacon.direct) path.directUntil = now + DEAD_MS;
+    this.#told.answered(from);
+    this.#learn(peer, beacon, now, before !== peer.path);
+    this.#answer(beacon, from, now, ignore);
+  }
+
+  #learn(peer: HeardPeer, beacon: Beacon, now: MonotonicMs, moved: boolean): void {
+    if (peer.instance !== beacon.instance) {
+      peer.instance = beacon.instance;
+      peer.known = undefined;
+    }
+    const uplink = beacon.freeUplinkBytesPerSecond;
+    const changed = moved || Math.abs(uplink - peer.uplink) > UPLINK_CHANGE * peer.uplink;
+    if (changed) peer.uplink = uplink;
+    if (beacon.kind === 'announcement') {
+      const isNew = peer.facts === undefined;
+      peer.facts = beacon.facts;
+      peer.sitePort = beacon.sitePort;
+      peer.uplink = uplink;
+      peer.known = beacon.revision;
+      this.#asks.forget(peer);
+      this.#tell(peer, isNew ? 'came' : 'changed');
+      return;
+    }
+    if (changed) this.#tell(peer, 'changed');
+    if (peer.known !== beacon.revision) this.#asks.want(peer, this.#table.size, now);
+  }
+
+  #tell(peer: HeardPeer, kind: 'came' | 'changed'): void {
+    this.#table.changed();
+    const shown = sitePeer(peer);
+    if (shown !== undefined) this.#actions.push({ kind, peer: shown });
+  }
+
+  #answer(
+    beacon: Beacon,
+    from: BeaconEndpoint,
+    now: MonotonicMs,
+    ignore: (why: IgnoredBeacon) => void,
+  ): void {
+    const asked = beacon.kind === 'ask' || (beacon.kind === 'announcement' && beacon.wants);
+    if (!asked && beacon.kind !== 'probe') return;
+    if (!this.#limit.admit(from.address, now)) ignore('asked-too-often');
+    else if (asked) this.#answers.ask(from, beacon.direct, this.#table.size, now);
+    else this.#unicast(from, { ...this.#stamp(false), kind: 'beat' });
+  }
+
+  #remember(peer: HeardPeer, now: MonotonicMs): void {
+    if (this.#left.size >= MOST_LEFT) this.#left.clear();
+    this.#left.set(peer.id, { instance: peer.instance, at: now });
+  }
+
+  #went(peer: HeardPeer, why: WentWhy, now: MonotonicMs): void {
+    this.#table.remove(peer.id);
+    this.#asks.forget(peer);
+    for (const { endpoint } of peer.paths) this.#told.silent(endpoint, now);
+    const shown = sitePeer(peer);
+    if (shown !== undefined) this.#actions.push({ kind: 'went', peer: shown, why });
+  }
+
+  /** Two machines with one id cannot both be served: the one with the lower instance takes a new id. */
+  #meetTwin(instance: number, now: MonotonicMs): void {
+    if (this.#twin?.instance !== instance) this.#twin = { instance, since: now };
+    const certain = now - this.#twin.since >= SAME_ID_CERTAIN_MS;
+    if (!certain || instance < this.#instance || now - this.#newIdAt < NEW_ID_GAP_MS) return;
+    this.#newIdAt = now;
+    this.#self = randomId(this.#random);
+    this.#instance = randomInt(this.#random, 2 ** 32);
+    this.#actions.push({ kind: 'new-id', id: this.#self });
+    this.#greet(now);
+  }
+
+  // Time
+
+  #due(now: MonotonicMs): void {
+    if (now >= this.#beatAt) this.#beat(now);
+    const { dead, probe } = listenForSilence(this.#table, now);
+    for (const peer of dead) this.#went(peer, 'silent', now);
+    for (const to of probe) this.#unicast(to, { ...this.#stamp(false), kind: 'probe' });
+    for (const to of this.#asks.due(this.#table.size, now))
+      this.#unicast(to, { ...this.#stamp(false), kind: 'ask' });
+    const answer = this.#answers.due(now);
+    for (const to of answer?.unicast ?? []) this.#unicast(to, this.#announcement(false, false));
+    if (answer?.multicast === true) this.#announceToAll(now);
+    for (const to of this.#told.due(now)) this.#unicast(to, this.#announcement(true, true));
+  }
+
+  #nextWake(): MonotonicMs {
+    if (this.#state !== 'here') return ALWAYS;
+    return Math.min(
+      this.#beatAt,
+      this.#asks.nextAt(),
+      this.#answers.nextAt(),
+      this.#told.nextAt(),
+      silenceAt(this.#table),
+    );
+  }
+}
+
+/** 16 hexadecimal digits. */
+export function randomId(random: Random): PeerId {
+  const half = () =>
+    randomInt(random, 2 ** 32)
+      .toString(16)
+      .padStart(8, '0');
+  return half() + half();
+}

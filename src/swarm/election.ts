@@ -1,0 +1,67 @@
+// Who of a site does something once for all: highest random weight, so that all agree without a word, as far as they see the same peers.
+import { type Digest, digestHex, isDigest } from '../base/digest.ts';
+import { mixNumber } from './mix.ts';
+import { type ImageKey, type PeerId, type PeerRole, TAGS, type UnfitReason } from './site.ts';
+
+/** What an election needs to know of a peer; a `SitePeer` is one, and so is our own announcement with our id. */
+export interface Candidate {
+  readonly id: PeerId;
+  readonly role: PeerRole;
+  readonly tags: readonly string[];
+  readonly unfit: readonly UnfitReason[];
+}
+
+/** Their own way out does not work or ends now: worse than a way out that costs something. */
+const LAST_RESORT: readonly UnfitReason[] = ['wan-down', 'leaving'];
+
+/**
+ * The one that crosses the WAN for this image, of those that live, ourselves among them; undefined when all are forbidden
+ * to. Targets only when no fit peer is there, unfit ones only when nobody else is left. Each comes and goes without
+ * moving anything between the others. `site`: its label, '' without one. A digest counts as the image key of its first digits.
+ */
+export function designated(
+  site: string,
+  key: ImageKey | Digest,
+  candidates: readonly Candidate[],
+): PeerId | undefined {
+  let best: Candidate | undefined;
+  let bestTier = Number.POSITIVE_INFINITY;
+  let bestWeight = -1;
+  for (const one of candidates) {
+    const tier = wanTier(one);
+    if (tier === undefined || tier > bestTier) continue;
+    const own = weight(site, key, one.id);
+    const beats = own > bestWeight || (own === bestWeight && one.id < (best?.id ?? ''));
+    if (tier === bestTier && !beats) continue;
+    best = one;
+    bestTier = tier;
+    bestWeight = own;
+  }
+  return best?.id;
+}
+
+/** All of them, highest random weight first, whatever their role and fitness: the first k keep the k replicas. */
+export function rankByWeight<Ranked extends { readonly id: PeerId }>(
+  site: string,
+  key: ImageKey | Digest,
+  candidates: readonly Ranked[],
+): readonly Ranked[] {
+  return candidates
+    .map((one) => ({ one, weight: weight(site, key, one.id) }))
+    .sort((a, b) => b.weight - a.weight || (a.one.id < b.one.id ? -1 : 1))
+    .map(({ one }) => one);
+}
+
+/** Lower goes first; undefined: never. */
+function wanTier({ role, tags, unfit }: Candidate): number | undefined {
+  if (tags.includes(TAGS.wanForbid)) return undefined;
+  if (unfit.some((reason) => LAST_RESORT.includes(reason))) return role === 'peer' ? 5 : 6;
+  if (unfit.length > 0) return role === 'peer' ? 3 : 4;
+  if (role === 'target') return 2;
+  return tags.includes(TAGS.wanPrefer) ? 0 : 1;
+}
+
+function weight(site: string, key: ImageKey | Digest, id: PeerId): number {
+  const image = isDigest(key) ? digestHex(key).slice(0, 16) : key;
+  return mixNumber(`${site}\n${image}\n${id}`);
+}

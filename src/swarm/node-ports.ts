@@ -51,6 +51,8 @@ export interface Line extends ChunkSource {
   readonly image: LineImage;
   /** Verified bytes (stored, or repacked if `proveRepacked` was given) from the line, or over the WAN if that is our part. */
   fetch(wanted: Wanted, options?: FetchOptions): Promise<Uint8Array>;
+  /** `LocalRows` has got the chunk in another way than by this line, and can be asked for it. */
+  got(row: Row): void;
   /** `LocalRows` has lost the chunk. */
   gone(row: Row): void;
   pause(): void;

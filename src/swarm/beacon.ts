@@ -141,7 +141,7 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
         if (this.#state === 'here') this.#greet(now);
         return;
       case 'leave':
-        this.#leave();
+        this.#leave(now);
         return;
       default:
         unreachable(event);
@@ -236,12 +236,12 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     return new Map(ones.values());
   }
 
-  #leave(): void {
+  #leave(now: MonotonicMs): void {
     if (this.#state === 'here') {
       const goodbye: Beacon = { ...this.#stamp(false), kind: 'goodbye' };
-      this.#actions.push({ kind: 'multicast', beacon: goodbye });
-      // By unicast, too: one lost datagram shall not cost the others three seconds.
-      for (const peer of this.#table.all()) this.#unicast(peer.path.endpoint, goodbye);
+      // Twice: one lost datagram shall not cost the others three seconds.
+      for (let i = 0; i < 2; i++) this.#actions.push({ kind: 'multicast', beacon: goodbye });
+      for (const to of this.#directOnes(now).keys()) this.#unicast(to, goodbye);
     }
     this.#state = 'gone';
   }
@@ -262,6 +262,8 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
       return;
     }
     if (!this.#sites.has(site)) return void ignore('other-site');
+    const left = this.#left.get(beacon.id);
+    if (left?.instance === beacon.instance && now - left.at < LEFT_MS) return void ignore('has-left');
     const known = this.#table.get(beacon.id);
     if (beacon.kind === 'goodbye') {
       if (known?.instance !== beacon.instance || findPath(known, from) === undefined)
@@ -270,8 +272,6 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
       this.#went(known, 'goodbye', now);
       return;
     }
-    const left = this.#left.get(beacon.id);
-    if (left?.instance === beacon.instance && now - left.at < LEFT_MS) return void ignore('has-left');
     if (known === undefined && !this.#table.hasRoom(from.address)) return void ignore('no-room');
     const peer = known ?? this.#table.add(from, beacon, now);
     const before = peer.path;

@@ -291,6 +291,10 @@ export const ERROR_TABLE = {
     remedy:
       'Check the disk, delete the file named in the message, start Peerboot and give the commands again.',
   },
+  'PB-LAST-COPY': {
+    means: 'No other peer of the site holds the image whole, so giving it up would cost the site its only copy',
+    remedy: 'Wait until another peer holds it (`peerboot site`), or give it up all the same with `--last-copy`.',
+  },
   'PB-LEDGER-DAMAGED': {
     means: 'The ledger of WAN bytes cannot be read',
     remedy: 'Check the disk, then delete the file named in the message: counting begins anew.',

@@ -12,8 +12,11 @@ export interface PeerAddressOptions {
 
 export interface AdminClient {
   readonly base: string;
+  /** Is an admin token configured here? Without one only the peer on this machine can be told anything. */
+  readonly hasToken: boolean;
   get(path: string): Promise<unknown>;
   put(path: string, body: unknown): Promise<unknown>;
+  post(path: string, body: unknown): Promise<unknown>;
   delete(path: string): Promise<void>;
   /** The body of a stream, piece by piece, until the peer or the signal ends it. */
   stream(path: string, signal: AbortSignal): AsyncIterable<Uint8Array>;
@@ -56,8 +59,10 @@ export function adminClient(options: PeerAddressOptions): AdminClient {
 
   return {
     base,
+    hasToken: config.adminToken !== null,
     get: async (path) => (await ask('GET', path)).json(),
     put: async (path, body) => (await ask('PUT', path, { body })).json(),
+    post: async (path, body) => (await ask('POST', path, { body })).json(),
     delete: async (path) => {
       await (await ask('DELETE', path)).arrayBuffer();
     },

@@ -64,7 +64,7 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
     .join('\n');
 }
 
-function visibleLength(text: string): number {
+export function visibleLength(text: string): number {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are escape sequences
   return text.replaceAll(/\u001b\[[0-9;]*m/g, '').length;
 }

@@ -13,6 +13,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   'PB-HTTP-BUSY': 503,
   'PB-IMAGE-UNKNOWN': 404,
   'PB-HTTP-NOT-FOUND': 404,
+  'PB-LAST-COPY': 409,
   'PB-REQUEST-INVALID': 400,
   'PB-SOURCE-FAILED': 502,
 };

@@ -34,7 +34,7 @@ export interface Count {
 
 /** Plain figures of the other services, read when somebody asks for the metrics. */
 export interface StatsSuppliers {
-  /** Labels: `source`. Bytes that came from beyond the site. */
+  /** Labels: `source`, `purpose`. Bytes that came from beyond the site. */
   readonly wanBytes?: () => readonly Count[];
   /** Labels: `outcome`, `reason`. */
   readonly dhcpPackets?: () => readonly Count[];

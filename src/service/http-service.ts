@@ -13,6 +13,7 @@ import { answerErrors } from './http-errors.ts';
 import { healthRoutes, type ReadyCheck } from './http-health.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits, limitConnections } from './http-limits.ts';
 import type { CatalogueForHttp, ContentForHttp, StatsSuppliers } from './http-ports.ts';
+import { type SiteForHttp, siteAdminRoutes, siteFactRoutes } from './http-site.ts';
 import type { Machines } from './machines.ts';
 import { createMetrics } from './metrics.ts';
 
@@ -36,6 +37,8 @@ export interface HttpServiceOptions {
   /** Further conditions of `/readyz`. */
   readonly checks?: () => readonly ReadyCheck[];
   readonly stats?: StatsSuppliers;
+  /** Without it there are no routes of the site: a peer alone. */
+  readonly siteRoutes?: SiteForHttp | undefined;
   readonly adminToken?: string | undefined;
   readonly limits?: Partial<HttpLimits>;
   readonly clock: Clock;
@@ -106,7 +109,11 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
   contentRoutes(app, { ...options, idleMs: limits.idleMs, onServed: (bytes) => metrics.served(bytes) });
   healthRoutes(app, { ...options, checks: options.checks ?? (() => []), metrics });
   // In a scope of its own: its guard is for administration alone.
-  app.register(async (scope) => adminRoutes(scope, options));
+  app.register(async (scope) => {
+    adminRoutes(scope, options);
+    if (options.siteRoutes !== undefined) siteAdminRoutes(scope, options.siteRoutes);
+  });
+  if (options.siteRoutes !== undefined) siteFactRoutes(app, options.siteRoutes);
 
   return {
     app,

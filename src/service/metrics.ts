@@ -53,8 +53,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   ]);
   supplied(
     'peerboot_wan_bytes_total',
-    'Bytes of content fetched from each source',
-    ['source'],
+    'Bytes of content that crossed the WAN, by source and by what they were for',
+    ['source', 'purpose'],
     options.wanBytes,
   );
   supplied(

@@ -25,7 +25,7 @@ export interface WanGate {
    * The source behind the gate. While its image is paused a fetch waits, and one under way is broken off at once;
    * what had come is kept in `partial`, and it goes on at that byte when resumed.
    */
-  source(source: ChunkSource, use: WanUse): ChunkSource;
+  source(source: ChunkSource, useOf: (wanted: Wanted) => WanUse): ChunkSource;
   /** The catalogue's files: never held up, but counted and limited. */
   files(source: FileSource): FileSource;
   /** What was told just now; `limit` undefined: as configured. */
@@ -122,9 +122,9 @@ export function createWanGate(options: WanGateOptions): WanGate {
   }
 
   return {
-    source: (source, use) => ({
+    source: (source, useOf) => ({
       name: source.name,
-      fetch: (wanted, fetchOptions = {}) => fetchThrough(source, use, wanted, fetchOptions),
+      fetch: (wanted, fetchOptions = {}) => fetchThrough(source, useOf(wanted), wanted, fetchOptions),
     }),
     files(source) {
       const meter = meterFor({ purpose: 'catalogue', title: '' });

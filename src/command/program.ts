@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { CONTENT_KINDS } from '../chunk/names.ts';
 import { parseSize } from '../io/config-words.ts';
+import { fetchCommand, verifyCommand } from './fetch.ts';
 import { publishCommand } from './publish.ts';
+import { addSiteCommands } from './site-commands.ts';
 import { colours } from './terminal.ts';
 
 const several = (value: string, previous: string[] = []) => [...previous, value];
@@ -105,7 +107,10 @@ export function buildProgram(setStatus: (status: number) => void): Command {
     .addOption(new Option('--kind <kind>', 'only these').choices(CONTENT_KINDS))
     .action(async (options) => (await import('./images.ts')).images(options));
 
-  program.addCommand(publishCommand().copyInheritedSettings(program));
+  addSiteCommands(program, withPeer, setStatus);
+  for (const command of [publishCommand(), fetchCommand(), verifyCommand()]) {
+    program.addCommand(command.copyInheritedSettings(program));
+  }
   const catalogue = program.command('catalogue').description('the signed catalogue of a published tree');
   withTree(catalogue.command('refresh'))
     .description('sign it anew before it expires (30 days); a timer should do it every week')

@@ -25,12 +25,12 @@ export interface FolderScan {
 /** Warnings are for eyes. */
 const MOST_WARNINGS = 20;
 
-/** Throws PB-PACKAGE-UNREADABLE, PB-PACKAGE-ENTRY. */
-export function scanFolder(path: string): FolderScan {
+/** One file is called as its own name says, unless another is given. Throws PB-PACKAGE-UNREADABLE, PB-PACKAGE-ENTRY. */
+export function scanFolder(path: string, fileName?: string): FolderScan {
   const root = reading(path, () => realpathSync(path));
   const stats = reading(root, () => lstatSync(root, { bigint: true }));
   if (stats.isFile()) {
-    const entry = fileEntry(basename(root), stats);
+    const entry = fileEntry(fileName ?? basename(root), stats);
     requireName(entry.path, basename(root));
     return { root, entries: [{ entry, stamp: stampOf(stats) }], warnings: warningsOf([entry.path]) };
   }

@@ -16,8 +16,8 @@ const LEVEL = 3;
 
 export interface PackPool {
   openImage(path: string): CutImage;
-  /** A folder or file as the archive of a package. Throws PB-PACKAGE-UNREADABLE, PB-PACKAGE-ENTRY. */
-  openPackage(path: string): CutPackage;
+  /** A folder, or a file by this or its own name, as the archive of a package. Throws PB-PACKAGE-UNREADABLE, PB-PACKAGE-ENTRY. */
+  openPackage(path: string, fileName?: string): CutPackage;
   readonly packer: ChunkPacker;
   close(): Promise<void>;
 }
@@ -102,15 +102,15 @@ export function createPackPool(options: { threads?: number; level?: number } = {
       image.close();
       return cutImage({ path, number: ++imagesOpened }, imageBytes);
     },
-    openPackage(path) {
-      const scan = scanFolder(path);
+    openPackage(path, fileName) {
+      const scan = scanFolder(path, fileName);
       const { imageBytes } = openFolderImage(scan);
       const opened = { path, number: ++imagesOpened, scan: shared(JSON.stringify(scan)) };
       return {
         ...cutImage(opened, imageBytes),
         files: scan.entries.filter(({ entry }) => entry.kind === 'file').length,
         warnings: scan.warnings,
-        confirm: async () => requireUnchanged(scan, scanFolder(path)),
+        confirm: async () => requireUnchanged(scan, scanFolder(path, fileName)),
       };
     },
     async close() {

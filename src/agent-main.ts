@@ -33,6 +33,9 @@ const MOST_DISKS = 64;
 const TRUST_ROOT = '/peerboot/root.json';
 /** Kept in memory only: the target's disk is not ours to write logs to. */
 const LOG_FILE = '/run/peerboot.log';
+/** What others may hold of the machine's memory: they are fed from there while they are close behind. */
+const FEEDING_SHARE = 1 / 8;
+
 function machinePort(log: Log, threads: DiskThreads): MachinePort {
   return {
     facts: () => {
@@ -48,6 +51,7 @@ function machinePort(log: Log, threads: DiskThreads): MachinePort {
         disks: readDisks().slice(0, MOST_DISKS),
       };
     },
+    feedingMemoryBytes: totalmem() * FEEDING_SHARE,
     openDisk({ name, sizeBytes }) {
       const path = `/dev/${name}`;
       readFarAhead(name);
@@ -127,6 +131,12 @@ async function main(): Promise<void> {
       root: trustRoot,
       clocksMs: () => [Date.now(), peerWallMs, builtMs],
     }),
+    site: {
+      open() {},
+      join: async () => undefined,
+      nameOf: (peer) => peer,
+      close: async () => {},
+    },
     screen,
   };
   await runAgent(ports, { version: VERSION, bootId: randomUUID() });

@@ -72,7 +72,7 @@ export async function runAgent(ports: AgentPorts, options: AgentOptions): Promis
         return false;
       case 'local-boot':
         narrator.step('leave');
-        await pause(ports, timing.lingerMs);
+        await Promise.all([pause(ports, timing.lingerMs), follow.end()]);
         await machine.leave('reboot');
         return true;
       case 'image':

@@ -12,6 +12,7 @@ import { fetchTables, findImage, type ImageTables } from './manifest.ts';
 import type { Narrator } from './narrator.ts';
 import type { AgentPorts, Source } from './ports.ts';
 import type { Step } from './screen.ts';
+import { SiteLine } from './site-line.ts';
 
 type ImagePlan = Extract<Plan, { kind: 'image' }>;
 
@@ -22,6 +23,7 @@ interface Begun {
   readonly attempt: string;
   readonly disk: TargetDisk;
   readonly imaging: Imaging;
+  readonly line: SiteLine;
   readonly tables: ImageTables;
 }
 
@@ -41,6 +43,7 @@ export class FollowImage {
   readonly #proved = new Set<Digest>();
   #fetchedBytes = 0;
   #refetchedChunks = 0;
+  #servedBytes = 0;
   #diskName: string | undefined;
 
   constructor(ports: AgentPorts, narrator: Narrator, options: FollowOptions) {
@@ -52,15 +55,16 @@ export class FollowImage {
   /** True when the machine is leaving; false when the plan has changed and is to be asked for again. */
   async image(answer: CheckInAnswer, plan: ImagePlan): Promise<boolean> {
     const bases = [this.#ports.peer.base + ROUTES.content, ...answer.sources];
-    const source = this.#ports.content.open(bases, (served) => this.#narrator.tell({ source: served }));
+    if (answer.swarm !== undefined) this.#ports.site.open(answer.swarm, { wan: answer.sources.length > 0 });
+    const source = this.#ports.content.open(bases, this.#served);
     try {
-      const begun = await this.#begin(source, plan);
+      const begun = await this.#begin(source, answer, plan);
       const sealed = await this.#drive(answer.machine, plan, source, begun);
       if (sealed === undefined) {
         await this.#giveUp(begun);
         return false;
       }
-      await this.#finish(answer.machine, plan, begun, sealed);
+      await this.#finish(answer.machine, plan, sealed);
       return true;
     } finally {
       await source.close();
@@ -77,7 +81,15 @@ export class FollowImage {
     await this.#giveUp(this.#begun);
   }
 
-  async #begin(source: Source, plan: ImagePlan): Promise<Begun> {
+  /** The machine is about to leave for another reason: nobody shall wait for what it began. */
+  async end(): Promise<void> {
+    if (this.#begun !== undefined) await this.#giveUp(this.#begun);
+    await this.#ports.site.close();
+  }
+
+  readonly #served = (source: string): void => this.#narrator.tell({ source });
+
+  async #begin(source: Source, answer: CheckInAnswer, plan: ImagePlan): Promise<Begun> {
     this.#step('prepare', { image: `${plan.image.name} ${plan.image.version}` });
     const { content, machine } = this.#ports;
     const image = await findImage(content, source, plan.image);
@@ -94,15 +106,22 @@ export class FollowImage {
     const disk = machine.openDisk(decision.disk);
     this.#diskName = name;
     const { clock, timers, log } = this.#ports;
+    let line: SiteLine | undefined;
     const imaging = new Imaging(tables, {
       clock,
       timers,
       log,
       disk,
       proved: this.#proved,
+      memoryBytes: machine.feedingMemoryBytes,
+      got: (chunk) => line?.got(chunk),
+      lost: (chunk) => line?.lost(chunk),
       changed: () => this.#show(),
     });
-    this.#begun = { manifest: image.manifest.digest, attempt, disk, imaging, tables };
+    const manifest = image.manifest.digest;
+    const { rows } = imaging;
+    line = await SiteLine.join(this.#ports, { answer, manifest, tables, rows, served: this.#served });
+    this.#begun = { manifest, attempt, disk, imaging, line, tables };
     return this.#begun;
   }
 
@@ -111,11 +130,11 @@ export class FollowImage {
     machine: string,
     plan: ImagePlan,
     source: Source,
-    { imaging }: Begun,
+    { imaging, line }: Begun,
   ): Promise<Sealed | undefined> {
     let sealed: Sealed | undefined;
     let over = false;
-    const work = imaging.run(source).then((result) => {
+    const work = imaging.run({ chunks: line.before(source), others: source }).then((result) => {
       sealed = result;
     });
     const ended = work.finally(() => {
@@ -150,10 +169,8 @@ export class FollowImage {
     }
   }
 
-  async #finish(machine: string, plan: ImagePlan, begun: Begun, sealed: Sealed): Promise<void> {
+  async #finish(machine: string, plan: ImagePlan, sealed: Sealed): Promise<void> {
     const { log, clock } = this.#ports;
-    await begun.disk.close();
-    this.#begun = undefined;
     if (sealed.system !== undefined) {
       // Without an entry the firmware still finds the fallback program on the disk: no reason to fail.
       await this.#ports.machine
@@ -168,8 +185,10 @@ export class FollowImage {
       await pause(this.#ports, this.#options.timing.reportMs);
     }
     this.#narrator.tell({ note: undefined });
-    await pause(this.#ports, this.#options.timing.lingerMs);
-    if (plan.finish === 'stay') return;
+    const linger = pause(this.#ports, this.#options.timing.lingerMs);
+    // A machine that stays goes on feeding others.
+    if (plan.finish === 'stay') return linger;
+    await Promise.all([linger, this.end()]);
     if (plan.finish === 'reboot') this.#narrator.step('leave');
     await this.#ports.machine.leave(plan.finish);
   }
@@ -177,6 +196,7 @@ export class FollowImage {
   async #giveUp(begun: Begun): Promise<void> {
     begun.imaging.abandon();
     this.#begun = undefined;
+    await begun.line.leave();
     await begun.disk.close();
   }
 
@@ -185,8 +205,13 @@ export class FollowImage {
     if (imaging !== undefined) {
       this.#fetchedBytes = imaging.fetchedBytes;
       this.#refetchedChunks = imaging.refetchedChunks;
+      this.#servedBytes = imaging.rows.servedBytes;
     }
-    const counts = { fetchedBytes: this.#fetchedBytes, refetchedChunks: this.#refetchedChunks };
+    const counts = {
+      fetchedBytes: this.#fetchedBytes,
+      refetchedChunks: this.#refetchedChunks,
+      servedBytes: this.#servedBytes,
+    };
     try {
       const report = this.#narrator.report(machine, this.#options.bootId, counts, this.#diskName);
       return (await this.#ports.peer.report(report)).next;
@@ -202,14 +227,15 @@ export class FollowImage {
     if (begun === undefined) return;
     const { session } = begun.imaging;
     const now = this.#ports.clock.nowMs();
+    const feeding = begun.line.feeding(now);
     if (session.phase === 'fetching') {
       if (this.#narrator.state.step !== 'imaging')
         this.#narrator.measure('imaging', begun.imaging.totalPlainBytes, now);
-      this.#narrator.progress(session.writtenBytes, now, { note: session.trouble });
+      this.#narrator.progress(session.writtenBytes, now, { note: session.trouble, feeding });
     } else if (session.phase !== 'failed' && session.phase !== 'complete') {
       if (this.#narrator.state.step !== 'verifying')
         this.#narrator.measure('verifying', provable(begun.tables), now);
-      this.#narrator.progress(session.provedBytes, now);
+      this.#narrator.progress(session.provedBytes, now, { feeding });
     }
   }
 

@@ -7,11 +7,12 @@ import type { Log } from '../base/log.ts';
 import type { Clock, Timers } from '../base/time.ts';
 import type { ChunkSource } from '../chunk/ports.ts';
 import { espOf, type GptPartition, TABLE_BYTES } from '../imaging/layout.ts';
-import { type DataSlice, isWithheld, type Piece } from '../imaging/proof.ts';
-import { planSeal, type Withheld } from '../imaging/seal.ts';
+import { isWithheld, type Piece } from '../imaging/proof.ts';
+import { planSeal } from '../imaging/seal.ts';
 import { type FetchFailure, Session, type SessionAction, type SessionEvent } from '../imaging/session.ts';
 import type { TargetDisk } from '../imaging/target-disk.ts';
 import type { ImageTables } from './manifest.ts';
+import { TargetRows } from './target-rows.ts';
 
 export interface ImagingPorts {
   readonly clock: Clock;
@@ -20,6 +21,11 @@ export interface ImagingPorts {
   readonly disk: TargetDisk;
   /** Chunks proved so far in this boot of the agent: a chunk fetched although it is among them counts as refetched. */
   readonly proved: Set<Digest>;
+  /** Stored bytes of chunks that may stay in memory for others. */
+  readonly memoryBytes: number;
+  /** A chunk can be had from `rows` that the line did not bring; one can no longer be had. */
+  readonly got: (chunk: number) => void;
+  readonly lost: (chunk: number) => void;
   /** Hears of every step. */
   readonly changed: () => void;
 }
@@ -29,19 +35,24 @@ export interface Sealed {
   readonly system: GptPartition | undefined;
 }
 
+export interface ImagingSources {
+  /** In whatever form the chunks come, they carry their slices. */
+  readonly chunks: ChunkSource;
+  /** Chunks by their digest, and never from this machine. */
+  readonly others: ChunkSource;
+}
+
 export class Imaging {
   readonly session: Session;
+  /** What has come of the image, for others as well. */
+  readonly rows: TargetRows;
   /** Plain bytes of all chunks: what the session's `writtenBytes` counts up to. */
   readonly totalPlainBytes: number;
   fetchedBytes = 0;
   refetchedChunks = 0;
   readonly #ports: ImagingPorts;
   readonly #tables: ImageTables;
-  readonly #slicesOf: (chunk: number) => readonly DataSlice[];
-  /** Verified stored bytes between fetch and write. */
-  readonly #held = new Map<number, Uint8Array>();
-  readonly #withheld: Withheld[] = [];
-  #source: ChunkSource | undefined;
+  #sources: ImagingSources | undefined;
   #sealed: Sealed = { system: undefined };
   #cancelWake = () => {};
   #outcome = Promise.withResolvers<Sealed>();
@@ -51,19 +62,18 @@ export class Imaging {
     this.#ports = ports;
     this.#tables = tables;
     this.session = new Session(tables);
-    const { slices, chunks } = tables;
-    this.totalPlainBytes = Array.from(chunks).reduce((total, chunk) => total + chunk.plainBytes, 0);
-    const byChunk = slices.byChunk(chunks.rows);
-    this.#slicesOf = (chunk) =>
-      Array.from(byChunk.rowsOf(chunk), (row) => slices.row(row)).filter((row) => row.kind === 'data');
+    this.totalPlainBytes = Array.from(tables.chunks).reduce((total, chunk) => total + chunk.plainBytes, 0);
+    const { disk, log, memoryBytes, lost } = ports;
+    const arrived = (chunk: number, bytes: number) => this.#arrived(chunk, bytes);
+    this.rows = new TargetRows({ tables, disk, log, memoryBytes, lost, arrived });
   }
 
   /**
    * Begins, or goes on after a failure with all that is written. Resolves when the disk is written, proved and
    * sealed; rejects with the PeerbootError that stopped it.
    */
-  async run(source: ChunkSource): Promise<Sealed> {
-    this.#source = source;
+  async run(sources: ImagingSources): Promise<Sealed> {
+    this.#sources = sources;
     if (this.canResume) {
       this.#outcome = Promise.withResolvers<Sealed>();
       this.#dispatch({ kind: 'resume' });
@@ -146,35 +156,45 @@ export class Imaging {
 
   async #fetch(chunk: number): Promise<SessionEvent> {
     const { digest, size } = this.#tables.chunks.row(chunk);
-    const source = this.#source;
-    assert(source !== undefined, 'fetching begins with a source');
-    if (this.#ports.proved.has(digest)) this.refetchedChunks += 1;
+    const { proved, log, got } = this.#ports;
+    const sources = this.#sources;
+    assert(sources !== undefined, 'fetching begins with sources');
     try {
-      const stored = await source.fetch({ digest, size }, { signal: this.#stop.signal });
-      this.#ports.proved.add(digest);
-      this.fetchedBytes += size;
-      this.#held.set(chunk, stored);
+      if (this.rows.inMemory(chunk) === undefined) {
+        if (proved.has(digest)) this.refetchedChunks += 1;
+        const bytes = await sources.chunks.fetch({ digest, size }, { signal: this.#stop.signal });
+        const known = this.rows.has(chunk);
+        this.rows.claim(chunk, bytes);
+        if (!known) got(chunk);
+      }
+      this.rows.claim(chunk);
       return { kind: 'fetched', chunk };
     } catch (error) {
       if (!isPeerbootError(error)) throw error;
-      this.#ports.log.info({ digest, code: error.code, err: error }, 'chunk not fetched');
+      log.info({ digest, code: error.code, err: error }, 'chunk not fetched');
       return { kind: 'fetch-failed', chunk, why: failureOf(error), what: `${error.code}: ${error.message}` };
     }
   }
 
+  /** It may be one that this machine has not asked for yet, brought for somebody else. */
+  #arrived(chunk: number, bytes: number): void {
+    this.#ports.proved.add(this.#tables.chunks.digest(chunk));
+    this.fetchedBytes += bytes;
+    this.#dispatch({ kind: 'offered', chunk });
+  }
+
   async #write(chunk: number): Promise<SessionEvent> {
-    const stored = this.#held.get(chunk);
-    assert(stored !== undefined, `chunk ${chunk} is held until it is written`);
-    this.#held.delete(chunk);
+    const stored = this.rows.claim(chunk);
     const { imageBytes } = this.#tables.manifest;
-    const all = this.#slicesOf(chunk);
+    const all = this.rows.slicesOf(chunk);
     const withheld = all.filter((slice) => isWithheld(slice, imageBytes));
     const slices = all.filter((slice) => !isWithheld(slice, imageBytes));
     const plainBytes = this.#tables.chunks.plainBytes(chunk);
     const kept = await this.#ports.disk.writeChunk({ stored, plainBytes, slices, withheld });
-    for (const [i, slice] of withheld.entries()) {
-      this.#withheld.push({ slice, bytes: kept[i] as Uint8Array });
-    }
+    this.rows.written(
+      chunk,
+      withheld.map((slice, i) => ({ slice, bytes: kept[i] as Uint8Array })),
+    );
     return { kind: 'written', chunk };
   }
 
@@ -190,7 +210,7 @@ export class Imaging {
     const row = piece.rows.find((one) => one.offset === offset);
     assert(row?.kind === 'data', `a slice begins at byte ${offset}`);
     const { chunks } = this.#tables;
-    const stored = await this.#source?.fetch(chunks.row(row.chunk)).catch(() => undefined);
+    const stored = await this.#sources?.others.fetch(chunks.row(row.chunk)).catch(() => undefined);
     if (stored === undefined) return;
     const plainBytes = chunks.plainBytes(row.chunk);
     await this.#ports.disk.writeChunk({ stored, plainBytes, slices: [], withheld: [row] });
@@ -199,7 +219,7 @@ export class Imaging {
   async #seal(): Promise<SessionEvent> {
     const { disk, log } = this.#ports;
     const start = await disk.read(0, Math.min(TABLE_BYTES, disk.sizeBytes));
-    const plan = planSeal(start, this.#withheld, disk.sizeBytes);
+    const plan = planSeal(start, this.rows.withheld, disk.sizeBytes);
     if (plan.unread !== undefined)
       log.warn({ why: plan.unread }, "the image's partition table is left as it is");
     for (const { offset, bytes } of plan.writes) await disk.write(offset, bytes);

@@ -10,6 +10,7 @@ import type { ScreenState, Step } from './screen.ts';
 export interface Counts {
   readonly fetchedBytes: number;
   readonly refetchedChunks: number;
+  readonly servedBytes: number;
 }
 
 export class Narrator {
@@ -32,7 +33,14 @@ export class Narrator {
   /** A new step: what the last one waited for, measured or failed at is over. */
   step(step: Step, change: Partial<ScreenState> = {}): void {
     this.#meter = undefined;
-    this.tell({ step, note: undefined, failure: undefined, progress: undefined, ...change });
+    this.tell({
+      step,
+      note: undefined,
+      failure: undefined,
+      progress: undefined,
+      feeding: undefined,
+      ...change,
+    });
   }
 
   fail(error: PeerbootError): void {

@@ -7,6 +7,8 @@ import type { Clock, Timers } from '../base/time.ts';
 import type { ChunkSource, FileSource } from '../chunk/ports.ts';
 import type { GptPartition } from '../imaging/layout.ts';
 import type { TargetDisk } from '../imaging/target-disk.ts';
+import type { JoinOptions, Line } from '../swarm/node-ports.ts';
+import type { PeerId } from '../swarm/site.ts';
 import type { ScreenState } from './screen.ts';
 
 export interface AgentPorts {
@@ -17,6 +19,7 @@ export interface AgentPorts {
   readonly network: NetworkPort;
   readonly peer: PeerPort;
   readonly content: ContentPort;
+  readonly site: SitePort;
   readonly screen: ScreenPort;
 }
 
@@ -37,6 +40,8 @@ export type MachineFacts = Omit<CheckIn, 'apiVersion' | 'bootId' | 'wallMs'>;
 
 export interface MachinePort {
   facts(): MachineFacts;
+  /** Stored bytes of chunks that may stay in memory for others. */
+  readonly feedingMemoryBytes: number;
   /** Rejects with PB-DISK-BUSY, PB-DISK-WRITE. */
   openDisk(disk: DiskFacts): TargetDisk;
   /** First in the firmware's order of boot entries; nothing to do on BIOS. Rejects when the firmware refuses. */
@@ -60,6 +65,20 @@ export interface ContentPort {
   /** Images of the catalogue, proved against the pinned root; rejects with PB-TRUST-… */
   images(source: FileSource): Promise<readonly CatalogueImage[]>;
   unpack(stored: Uint8Array, plainBytes: number): Promise<Uint8Array>;
+}
+
+export type Swarm = NonNullable<CheckInAnswer['swarm']>;
+
+/** The peers around this machine, among whom it is one itself. */
+export interface SitePort {
+  /** Begins to look for them, once; `wan`: has this machine a way out of its own? What goes wrong is logged, and only means that no line can be joined. */
+  open(swarm: Swarm, able: { readonly wan: boolean }): void;
+  /** This machine's place in the line of an image; undefined when there is none to be had. Never rejects. */
+  join(options: JoinOptions): Promise<Line | undefined>;
+  /** `10.77.0.12 (target)`, for the screen. */
+  nameOf(peer: PeerId): string;
+  /** Says goodbye. Never rejects. */
+  close(): Promise<void>;
 }
 
 export interface ScreenPort {

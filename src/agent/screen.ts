@@ -29,6 +29,8 @@ export interface ScreenState {
   readonly disk?: string | undefined;
   readonly source?: string | undefined;
   readonly progress?: ScreenProgress | undefined;
+  /** Whom this machine feeds meanwhile. */
+  readonly feeding?: { readonly peers: number; readonly bytesPerSecond: number } | undefined;
   /** Why it waits, while it goes on trying. */
   readonly note?: string | undefined;
   readonly failure?: { readonly code: string; readonly what: string; readonly remedy: string } | undefined;
@@ -182,6 +184,7 @@ function facts(state: ScreenState, width: number): string[] {
     ['Image', state.image],
     ['Disk', state.disk],
     ['Source', state.source],
+    ['Feeding', state.feeding && feedingText(state.feeding)],
   ];
   return rows
     .filter((row) => row[1] !== undefined && row[1] !== '')
@@ -193,6 +196,11 @@ function stages(state: ScreenState): string {
   const done = STAGES_DONE[state.step];
   if (done < 0) return 'Asking the peer again every few seconds: a new plan takes effect at once.';
   return STAGES.map((name, i) => `${i < done ? '√' : i === done ? '■' : '·'} ${name}`).join('     ');
+}
+
+/** `1 peer 11.0 MB/s`. */
+function feedingText({ peers, bytesPerSecond }: NonNullable<ScreenState['feeding']>): string {
+  return `${peers} ${peers === 1 ? 'peer' : 'peers'} ${rateText(bytesPerSecond)}`;
 }
 
 /** `12.3 MB/s`: decimal, as network and disk rates are told. */
@@ -248,6 +256,7 @@ export function serialLine(state: ScreenState): { readonly topic: string; readon
   if (failure === undefined && progress !== undefined) {
     const left = progress.secondsLeft === undefined ? '' : ` ${durationText(progress.secondsLeft)} left`;
     about.splice(1, 0, `${progress.percent}% ${rateText(progress.bytesPerSecond)}${left}`);
+    if (state.feeding !== undefined) about.push(`feeding ${feedingText(state.feeding)}`);
   } else if (failure === undefined && note === undefined) about.push(headline(state));
   return { topic, line: `peerboot: ${about.join(' ')}`.replaceAll(/[^\x20-\x7e]/gu, '?') };
 }

@@ -85,6 +85,8 @@ export const ProgressReport = z.object({
   /** Stored bytes fetched so far by this boot, and chunks refetched although they had been verified (always 0). */
   fetchedBytes: z.number().int().nonnegative(),
   refetchedChunks: z.number().int().nonnegative(),
+  /** Stored bytes of chunks sent to other machines of the site. */
+  servedBytes: z.number().int().nonnegative().optional(),
   disk: z.string().max(32).optional(),
   source: z.string().max(256).optional(),
   failure: z

@@ -21,6 +21,7 @@ export interface SessionContent {
 }
 
 export interface SessionLimits {
+  /** Also how far ahead the line is asked: fewer would let it run dry between two requests. */
   readonly maxFetches: number;
   /** Plain bytes of chunks being fetched or written: what memory must hold. */
   readonly maxHeldBytes: number;
@@ -36,7 +37,7 @@ export interface SessionLimits {
 }
 
 export const DEFAULT_LIMITS: SessionLimits = {
-  maxFetches: 4,
+  maxFetches: 8,
   maxHeldBytes: 48 * 1024 * 1024,
   maxProofs: 2,
   pieceBytes: 8 * 1024 * 1024,
@@ -64,6 +65,8 @@ export type SessionEvent =
       readonly why: FetchFailure;
       readonly what: string;
     }
+  /** A chunk has come that was not asked for, for somebody else of the site: it is taken if there is room. */
+  | { readonly kind: 'offered'; readonly chunk: number }
   | { readonly kind: 'written'; readonly chunk: number }
   | { readonly kind: 'flushed' }
   /** `rezeroed`: a stretch was not zero and zeros have been written, so that it must be read once more. */
@@ -144,6 +147,8 @@ export class Session implements Machine<SessionEvent, SessionAction> {
         this.trouble = undefined;
         this.#again.delete(event.chunk);
         return [{ kind: 'write', chunk: event.chunk }, ...this.#fetchOn(now)];
+      case 'offered':
+        return this.#offered(event.chunk, now);
       case 'fetch-failed':
         return this.#fetchFailed(event.chunk, event.why, event.what, now);
       case 'written':
@@ -164,6 +169,16 @@ export class Session implements Machine<SessionEvent, SessionAction> {
       case 'resume':
         return this.#resume(now);
     }
+  }
+
+  #offered(chunk: number, now: MonotonicMs): readonly SessionAction[] {
+    if (this.phase !== 'fetching' || this.#states[chunk] !== 'wanted' || !this.#fits(chunk)) return [];
+    this.#move(chunk, 'wanted', 'writing');
+    this.#again.delete(chunk);
+    this.#passOffered();
+    this.#heldBytes += this.#content.chunks.plainBytes(chunk);
+    this.#lastGood = now;
+    return [{ kind: 'write', chunk }];
   }
 
   /** Only a time at which something will be asked for; what waits for memory is woken by `written`. */
@@ -217,7 +232,7 @@ export class Session implements Machine<SessionEvent, SessionAction> {
       const chunk = this.#nextWanted(now);
       if (chunk === undefined || !this.#fits(chunk)) break;
       this.#move(chunk, 'wanted', 'fetching');
-      if (chunk === this.#next) this.#next += 1;
+      this.#passOffered();
       this.#fetching += 1;
       this.#heldBytes += this.#content.chunks.plainBytes(chunk);
       actions.push({ kind: 'fetch', chunk });
@@ -243,6 +258,11 @@ export class Session implements Machine<SessionEvent, SessionAction> {
       if (first === undefined || chunk < first) first = chunk;
     }
     return first ?? (this.#next < this.#states.length ? this.#next : undefined);
+  }
+
+  /** Chunks that were offered need no asking. */
+  #passOffered(): void {
+    while (this.#next < this.#states.length && this.#states[this.#next] !== 'wanted') this.#next += 1;
   }
 
   #chunkWritten(chunk: number, now: MonotonicMs): readonly SessionAction[] {

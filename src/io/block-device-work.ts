@@ -1,11 +1,11 @@
-// The heavy work on a target's disk, as plain functions on an open file: unpack and write a chunk, read back and prove.
-import { hash } from 'node:crypto';
+// The heavy work on a target's disk, as plain functions on an open file: unpack and write a chunk, read back and prove, pack again.
 import { readSync, writeSync } from 'node:fs';
-import { PeerbootError } from '../base/errors.ts';
+import { isPeerbootError, PeerbootError } from '../base/errors.ts';
 import type { SliceRow } from '../chunk/tables.ts';
 import type { DataSlice } from '../imaging/proof.ts';
-import type { ChunkJob, Proof } from '../imaging/target-disk.ts';
-import { unzstd } from './zstd.ts';
+import type { ChunkJob, Proof, RebuildJob, Rebuilt } from '../imaging/target-disk.ts';
+import { digestOf } from './hash.ts';
+import { STORED_LEVEL, unzstd, zstdSync } from './zstd.ts';
 
 const READ_BYTES = 2 * 1024 * 1024;
 /** Never written to. */
@@ -51,7 +51,36 @@ function bytesOf(
 }
 
 function isSlice(bytes: Uint8Array, slice: DataSlice): boolean {
-  return `sha256:${hash('sha256', bytes, 'hex')}` === slice.digest;
+  return digestOf(bytes) === slice.digest;
+}
+
+/** See TargetDisk.proveChunk. */
+export async function proveChunk(job: Pick<ChunkJob, 'stored' | 'plainBytes' | 'slices'>): Promise<boolean> {
+  try {
+    const plain = await unzstd(job.stored, job.plainBytes);
+    return job.slices.every((slice) => isSlice(bytesOf(plain, slice), slice));
+  } catch (error) {
+    if (isPeerbootError(error)) return false;
+    throw error;
+  }
+}
+
+/** Packs fastest, for whom the bytes are not of the chunk's digest anyway. */
+const REPACK_LEVEL = 1;
+
+/** See TargetDisk.rebuild. */
+export function rebuild(fd: number, job: RebuildJob): Rebuilt | undefined {
+  const { plainBytes, slices, kept } = job;
+  const plain = new Uint8Array(plainBytes);
+  for (const run of runs(slices)) readAll(fd, run.offset, bytesOf(plain, run));
+  for (const { slice, bytes } of kept) plain.set(bytes, slice.chunkOffset);
+  if (job.exactly) {
+    const bytes = zstdSync(plain, STORED_LEVEL);
+    if (digestOf(bytes) === job.digest) return { exact: true, bytes };
+  }
+  const used = [...slices, ...kept.map(({ slice }) => slice)];
+  if (!used.every((slice) => isSlice(bytesOf(plain, slice), slice))) return undefined;
+  return { exact: false, bytes: zstdSync(plain, REPACK_LEVEL) };
 }
 
 export function writeAll(fd: number, offset: number, bytes: Uint8Array): void {

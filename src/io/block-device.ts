@@ -28,8 +28,7 @@ export function openBlockDevice(options: BlockDeviceOptions): TargetDisk {
   /** Work under way: the file must not be closed under a thread, for its number may soon be another file's. */
   const underWay = new Set<Promise<unknown>>();
 
-  async function ask(...request: Parameters<DiskThreads['ask']>): ReturnType<DiskThreads['ask']> {
-    const work = threads.ask(...request);
+  async function tracked<T>(work: Promise<T>): Promise<T> {
     underWay.add(work);
     try {
       return await work;
@@ -37,6 +36,7 @@ export function openBlockDevice(options: BlockDeviceOptions): TargetDisk {
       underWay.delete(work);
     }
   }
+  const ask: DiskThreads['ask'] = (request) => tracked(threads.ask(request));
 
   return {
     sizeBytes,
@@ -47,10 +47,7 @@ export function openBlockDevice(options: BlockDeviceOptions): TargetDisk {
       writeAll(fd, sizeBytes - length, new Uint8Array(length));
     },
     async writeChunk(job: ChunkJob) {
-      // Handed over without a copy when the bytes own their memory.
-      const whole = job.stored.byteLength === job.stored.buffer.byteLength;
-      const transfer = whole && job.stored.buffer instanceof ArrayBuffer ? [job.stored.buffer] : [];
-      const reply = await ask({ kind: 'write', fd, job }, transfer);
+      const reply = await ask({ kind: 'write', fd, job });
       assert(reply.kind === 'written', 'a write is answered by what was withheld');
       return reply.withheld;
     },
@@ -72,6 +69,16 @@ export function openBlockDevice(options: BlockDeviceOptions): TargetDisk {
       const reply = await ask({ kind: 'prove', fd, rows });
       assert(reply.kind === 'proved', 'a proof is answered by its outcome');
       return reply.proof;
+    },
+    async proveChunk(job) {
+      const reply = await ask({ kind: 'prove-chunk', fd, job });
+      assert(reply.kind === 'chunk-proved', 'the proof of a chunk is answered by its outcome');
+      return reply.right;
+    },
+    async rebuild(job) {
+      const reply = await tracked(threads.askSpare({ kind: 'rebuild', fd, job }));
+      assert(reply.kind === 'rebuilt', 'a rebuild is answered by its bytes');
+      return reply.rebuilt;
     },
     async close() {
       await Promise.allSettled(underWay);

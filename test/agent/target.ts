@@ -2,7 +2,7 @@
 import { closeSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { runAgent } from '../../src/agent/agent.ts';
-import type { AgentPorts } from '../../src/agent/ports.ts';
+import type { AgentPorts, SitePort } from '../../src/agent/ports.ts';
 import type { ScreenState } from '../../src/agent/screen.ts';
 import type { DiskFacts } from '../../src/api/identity.ts';
 import { silentLog } from '../../src/base/log.ts';
@@ -33,9 +33,20 @@ export interface TestTargetOptions {
   readonly content?: Uint8Array;
   readonly root?: Uint8Array;
   readonly facts?: Partial<DiskFacts>;
+  /** Of chunks, for others. */
+  readonly memoryBytes?: number;
+  /** Without it the machine finds no site. */
+  readonly site?: SitePort;
   /** Stands between agent and disk, for disks that lie. */
   readonly disturb?: (disk: TargetDisk) => TargetDisk;
 }
+
+const NO_SITE: SitePort = {
+  open() {},
+  join: async () => undefined,
+  nameOf: (peer) => peer,
+  close: async () => {},
+};
 
 let threads: DiskThreads | undefined;
 export async function closeDiskThreads(): Promise<void> {
@@ -87,6 +98,7 @@ export function startTarget(peer: LabPeer, signed: SignedTree, options: TestTarg
         nics: [{ name: 'eth0', mac: '52:54:00:00:00:01', carrier: true }],
         disks: [facts()],
       }),
+      feedingMemoryBytes: options.memoryBytes ?? 2 ** 26,
       openDisk: () => {
         const { size } = statSync(diskPath);
         const disk = openBlockDevice({ path: diskPath, sizeBytes: size, log: silentLog, threads: disks });
@@ -106,6 +118,7 @@ export function startTarget(peer: LabPeer, signed: SignedTree, options: TestTarg
       root: () => options.root ?? signed.root,
       clocksMs: () => [Date.now()],
     }),
+    site: options.site ?? NO_SITE,
     screen: {
       show: (state) => {
         if (JSON.stringify(state) !== JSON.stringify(screens.at(-1))) screens.push(state);

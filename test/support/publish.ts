@@ -5,6 +5,7 @@ import { chunkPath } from '../../src/api/routes.ts';
 import type { Descriptor } from '../../src/base/digest.ts';
 import { WireError } from '../../src/base/errors.ts';
 import { checkTables, parseChunkTable, parseManifest, parseSliceTable } from '../../src/chunk/manifest.ts';
+import type { ContentKind } from '../../src/chunk/names.ts';
 import type { StoreFs } from '../../src/io/chunk-files-durable.ts';
 import { openContentTree } from '../../src/io/content-tree.ts';
 import { digestOf } from '../../src/io/hash.ts';
@@ -17,6 +18,8 @@ import type { PublishProgress } from '../../src/service/publish-ports.ts';
 export interface PublishOptions {
   readonly version?: string;
   readonly name?: string;
+  /** A package's `image` is a file or folder. */
+  readonly kind?: ContentKind;
   readonly maxWaste?: number;
   readonly threads?: number;
   readonly fs?: StoreFs;
@@ -36,7 +39,8 @@ export async function publishInto(
   if (typeof image !== 'string') writeFileSync(path, image);
   const treeFolder = join(folder, 'tree');
   const pool = options.threads === undefined ? sharedPool : createPackPool({ threads: options.threads });
-  const cut = pool.openImage(path);
+  const { kind = 'image' } = options;
+  const cut = kind === 'package' ? pool.openPackage(path) : pool.openImage(path);
   const tree = openContentTree(treeFolder, options.fs);
   try {
     const catalogue = await openTrustWriter({
@@ -45,6 +49,7 @@ export async function publishInto(
       wallMs: Date.now,
     });
     const request = {
+      kind,
       name: options.name ?? 'till',
       version: options.version ?? '1',
       maxWaste: options.maxWaste ?? 0.25,
@@ -68,7 +73,7 @@ export async function catalogueOf(folder: string) {
   return writer.images();
 }
 
-/** The plain disk, from stored bytes alone; every digest on the way is proved. */
+/** The plain disk, or a package's archive, from stored bytes alone; every digest on the way is proved. */
 export async function reassemble(tree: string, manifestDescriptor: Descriptor): Promise<Uint8Array> {
   const stored = ({ digest, size }: Descriptor): Uint8Array => {
     const bytes = readFileSync(join(tree, chunkPath(digest)));

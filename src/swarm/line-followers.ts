@@ -1,0 +1,346 @@
+// The feeder's side of a line: who is kept, who is pointed elsewhere, what each still has to be sent.
+import type { MonotonicMs } from '../base/time.ts';
+import type { LineCore } from './line-core.ts';
+import type { FeederMessage, FollowerMessage, Standing } from './line-messages.ts';
+import type { Row } from './line-ports.ts';
+import { RateMeter } from './line-rates.ts';
+import type { Wants } from './line-wants.ts';
+import type { PeerId, PeerRef } from './site.ts';
+
+export interface Follower {
+  readonly ref: PeerRef;
+  held: number;
+  /** Its own speed as far as it knows it, bytes per second; 0: unknown. */
+  rate: number;
+  heardAt: MonotonicMs;
+  /** It wanted or was sent something. */
+  activeAt: MonotonicMs;
+  readonly since: MonotonicMs;
+  readonly sent: RateMeter;
+  /** Rows asked for, held by us, not yet sent. */
+  readonly queue: Set<Row>;
+  /** Since when many rows wait for it without a break: it is behind. */
+  behindSince: MonotonicMs | undefined;
+}
+
+/** What the feeder's side must know of the other side of this node. */
+export interface Upstream {
+  /** The way up: to tell followers, to point them on, and to see rings. */
+  standing(): Standing;
+  feederRef(): PeerRef | undefined;
+  /** Where we are on our way to. */
+  movingTo(): PeerRef | undefined;
+  /** A peer that is being asked right now. */
+  asking(): PeerId | undefined;
+}
+
+type Attach = Extract<FollowerMessage, { kind: 'attach' }>;
+
+/** So many connections besides the line's own: latecomers while the uplink has room. */
+const MOST_FOLLOWERS = 8;
+/** A follower that wanted nothing for so long does not use the uplink. */
+const IDLE_MS = 2_000;
+/** A follower that was behind for so long is held up by its own link, or by ours. */
+const BEHIND_MS = 300;
+/** One that shall go, but hangs on, is dropped. */
+const LINGER_MS = 10_000;
+
+export class Followers {
+  readonly #core: LineCore;
+  readonly #wants: Wants;
+  readonly #upstream: Upstream;
+  readonly #all = new Map<PeerId, Follower>();
+  /** Pointed elsewhere, not yet gone. */
+  readonly #lingering = new Map<PeerId, MonotonicMs>();
+  #beatAt: MonotonicMs = Number.POSITIVE_INFINITY;
+  #told = '';
+  /** The most that this uplink was seen to carry, bytes per second. */
+  #uplinkBest = 0;
+  #trialAt: MonotonicMs = Number.NEGATIVE_INFINITY;
+  #trialMs: number;
+  /** The rate of the follower whose place the present one took. */
+  #replaced: number | undefined;
+
+  constructor(core: LineCore, wants: Wants, upstream: Upstream) {
+    this.#core = core;
+    this.#wants = wants;
+    this.#upstream = upstream;
+    this.#trialMs = core.limits.trialMs;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  get(id: PeerId): Follower | undefined {
+    return this.#all.get(id);
+  }
+
+  all(): Iterable<Follower> {
+    return this.#all.values();
+  }
+
+  says(ref: PeerRef, message: FollowerMessage): void {
+    const { now } = this.#core;
+    const known = this.#all.get(ref.id);
+    if (known !== undefined) {
+      known.held = message.held;
+      if (message.kind === 'attach') known.rate = message.rate;
+      known.heardAt = now;
+      return;
+    }
+    if (message.kind === 'attach') this.#decide(ref, message);
+    else this.#keep(ref, message.held, 0);
+  }
+
+  lost(id: PeerId): void {
+    this.#lingering.delete(id);
+    const follower = this.#all.get(id);
+    if (follower !== undefined) this.#remove(follower);
+  }
+
+  wants(id: PeerId, row: Row): void {
+    const follower = this.#all.get(id);
+    if (follower === undefined) return;
+    follower.heardAt = this.#core.now;
+    follower.activeAt = this.#core.now;
+    if (this.#core.has(row)) this.#serve(follower, row);
+    else this.#wants.wantFor(id, row);
+  }
+
+  unwants(id: PeerId, row: Row): void {
+    const follower = this.#all.get(id);
+    if (follower === undefined) return;
+    follower.heardAt = this.#core.now;
+    this.#unserve(follower, row);
+    this.#wants.unwantFor(id, row);
+  }
+
+  served(id: PeerId, row: Row, bytes: number): void {
+    const follower = this.#all.get(id);
+    if (follower === undefined) return;
+    const { now } = this.#core;
+    follower.queue.delete(row);
+    follower.activeAt = now;
+    follower.sent.add(bytes, now);
+    if (follower.queue.size < this.#core.limits.behindRows) follower.behindSince = undefined;
+    if (follower.sent.points >= 4) this.#uplinkBest = Math.max(this.#uplinkBest, this.#totalRate());
+  }
+
+  /** A chunk has come: it goes on at once to those that wait for it. */
+  pass(row: Row, waiting: readonly PeerId[]): void {
+    for (const id of waiting) {
+      const follower = this.#all.get(id);
+      if (follower !== undefined) this.#serve(follower, row);
+    }
+  }
+
+  missing(row: Row, waiting: readonly PeerId[]): void {
+    for (const id of waiting) if (this.#all.has(id)) this.#tell(id, { kind: 'missing', row });
+  }
+
+  /** Not held any more: what was to be sent cannot be. */
+  gone(row: Row): void {
+    for (const follower of this.#all.values()) {
+      if (!follower.queue.has(row)) continue;
+      this.#unserve(follower, row);
+      this.#tell(follower.ref.id, { kind: 'missing', row });
+    }
+  }
+
+  /** Everybody goes on at `to`; without it they wait until we close and then heal. */
+  handOn(to: PeerRef | undefined): void {
+    for (const follower of [...this.#all.values()]) {
+      if (to === undefined || to.id === follower.ref.id) continue;
+      this.#move(follower, to, 'leaving');
+    }
+  }
+
+  /** Tells where we stand when that has changed for them: how far from the source, and who is above. */
+  tellIfMoved(): void {
+    if (this.#all.size === 0) return;
+    const standing = this.#upstream.standing();
+    const key = `${standing.depth} ${standing.above.map((ref) => ref.id).join(' ')}`;
+    if (key === this.#told) return;
+    this.#told = key;
+    for (const id of this.#all.keys()) this.#tell(id, { kind: 'standing', ...standing });
+  }
+
+  tick(): void {
+    const { now, limits } = this.#core;
+    if (now < this.#beatAt) return;
+    this.#beatAt = this.#all.size + this.#lingering.size > 0 ? now + limits.beatMs : Number.POSITIVE_INFINITY;
+    if (this.#all.size > 0) {
+      const standing = this.#upstream.standing();
+      for (const id of this.#all.keys()) this.#tell(id, { kind: 'standing', ...standing });
+    }
+    for (const [id, until] of this.#lingering) {
+      if (now < until) continue;
+      this.#lingering.delete(id);
+      this.#core.act({ kind: 'drop-follower', follower: id });
+    }
+  }
+
+  nextWake(): MonotonicMs {
+    return this.#beatAt;
+  }
+
+  #decide(ref: PeerRef, attach: Attach): void {
+    const { leaving, paused, complete } = this.#core;
+    if (leaving || (paused && !complete)) {
+      const up = this.#upstream.feederRef();
+      if (up === undefined || up.id === ref.id) this.#refuse(ref.id, 'unfit');
+      else this.#pointTo(ref.id, up, 'leaving');
+      return;
+    }
+    const to = this.#upstream.movingTo();
+    if (to !== undefined && to.id !== ref.id) {
+      this.#pointTo(ref.id, to, 'full');
+      return;
+    }
+    if (this.#wouldRing(ref.id)) {
+      this.#refuse(ref.id, 'cycle');
+      return;
+    }
+    const victim = attach.insteadOf === undefined ? undefined : this.#all.get(attach.insteadOf);
+    if (victim !== undefined && this.#mayReplace(victim)) {
+      this.#replaced = victim.sent.rate(this.#core.now);
+      this.#keep(ref, attach.held, attach.rate);
+      this.#move(victim, ref, 'slow');
+      return;
+    }
+    const best = this.#busiest();
+    if (best === undefined || this.#hasRoom(attach.rate)) {
+      this.#keep(ref, attach.held, attach.rate);
+      return;
+    }
+    if (this.#goesBefore(attach, best)) {
+      this.#keep(ref, attach.held, attach.rate);
+      this.#move(best, ref, 'full');
+      return;
+    }
+    this.#pointTo(ref.id, best.ref, 'full');
+  }
+
+  /** The designated peer is a source, so it may follow those that it feeds: what only the WAN has never goes round. */
+  #wouldRing(id: PeerId): boolean {
+    if (this.#core.designated === id || this.#core.isDesignated || this.#core.complete) return false;
+    const { above } = this.#upstream.standing();
+    if (this.#upstream.feederRef()?.id === id || above.some((ref) => ref.id === id)) return true;
+    // Two that ask each other at once: the one with the lower id is the feeder.
+    return this.#upstream.asking() === id && id < this.#core.setup.self;
+  }
+
+  /** Go round: may the one that asks take this follower's place? */
+  #mayReplace(victim: Follower): boolean {
+    const { now, limits } = this.#core;
+    if (now - victim.heardAt >= limits.silenceMs) return true;
+    if (victim.behindSince === undefined || now - victim.behindSince < BEHIND_MS) return false;
+    const rate = victim.sent.rate(now);
+    // The one that took a slow one's place is no faster: it is this uplink that is slow.
+    if (this.#replaced !== undefined && rate > 0 && rate <= 1.25 * this.#replaced)
+      this.#uplinkBest = Math.max(rate, this.#replaced);
+    if (rate < 0.7 * this.#uplinkBest) return true;
+    if (now < this.#trialAt) return false;
+    this.#trialAt = now + this.#trialMs;
+    this.#trialMs *= 3;
+    return true;
+  }
+
+  /** The line is kept in the order of progress: one far ahead of our follower, and no slower, comes before it. */
+  #goesBefore(attach: Attach, best: Follower): boolean {
+    if (attach.held < best.held + this.#core.limits.aheadRows) return false;
+    return attach.rate === 0 || (best.rate > 0 && attach.rate >= 0.8 * best.rate);
+  }
+
+  #hasRoom(rate: number): boolean {
+    if (rate === 0 || this.#all.size >= MOST_FOLLOWERS) return false;
+    return this.#totalRate() + rate <= 0.9 * this.#uplinkBest;
+  }
+
+  /** The fastest follower that uses the uplink; undefined when nobody does. */
+  #busiest(): Follower | undefined {
+    const { now, limits } = this.#core;
+    let best: Follower | undefined;
+    for (const follower of this.#all.values()) {
+      const idle = now - follower.activeAt > IDLE_MS && now - follower.since > IDLE_MS;
+      if (idle && follower.queue.size === 0) continue;
+      if (now - follower.heardAt >= limits.silenceMs) continue;
+      if (best === undefined || follower.sent.rate(now) > best.sent.rate(now)) best = follower;
+    }
+    return best;
+  }
+
+  #totalRate(): number {
+    let total = 0;
+    for (const follower of this.#all.values()) total += follower.sent.rate(this.#core.now);
+    return total;
+  }
+
+  #keep(ref: PeerRef, held: number, rate: number): void {
+    const { now, limits } = this.#core;
+    this.#lingering.delete(ref.id);
+    this.#all.set(ref.id, {
+      ref,
+      held,
+      rate,
+      heardAt: now,
+      activeAt: now,
+      since: now,
+      sent: new RateMeter(),
+      queue: new Set(),
+      behindSince: undefined,
+    });
+    this.#beatAt = Math.min(this.#beatAt, now + limits.beatMs);
+    this.#tell(ref.id, { kind: 'attached', ...this.#upstream.standing() });
+    this.#core.note('follower-came', 'attached', ref.id);
+  }
+
+  #move(follower: Follower, to: PeerRef, why: 'full' | 'slow' | 'leaving'): void {
+    this.#remove(follower);
+    this.#pointTo(follower.ref.id, to, why);
+  }
+
+  #pointTo(id: PeerId, to: PeerRef, why: 'full' | 'slow' | 'leaving'): void {
+    this.#tell(id, { kind: 'moved', to, why });
+    this.#core.note('follower-moved', `${why}: to ${to.id}`, id);
+    this.#linger(id);
+  }
+
+  #refuse(id: PeerId, why: 'unfit' | 'cycle'): void {
+    this.#tell(id, { kind: 'refused', why });
+    this.#core.note('follower-refused', why, id);
+    this.#linger(id);
+  }
+
+  #linger(id: PeerId): void {
+    const { now, limits } = this.#core;
+    this.#lingering.set(id, now + LINGER_MS);
+    this.#beatAt = Math.min(this.#beatAt, now + limits.beatMs);
+  }
+
+  #remove(follower: Follower): void {
+    const { id } = follower.ref;
+    for (const row of follower.queue) this.#core.act({ kind: 'unserve', follower: id, row });
+    this.#all.delete(id);
+    for (const row of this.#wants.rowsFor(id)) this.#wants.unwantFor(id, row);
+  }
+
+  #serve(follower: Follower, row: Row): void {
+    if (follower.queue.has(row)) return;
+    follower.queue.add(row);
+    follower.activeAt = this.#core.now;
+    if (follower.queue.size >= this.#core.limits.behindRows) follower.behindSince ??= this.#core.now;
+    this.#core.act({ kind: 'serve', follower: follower.ref.id, row });
+  }
+
+  #unserve(follower: Follower, row: Row): void {
+    if (!follower.queue.delete(row)) return;
+    if (follower.queue.size < this.#core.limits.behindRows) follower.behindSince = undefined;
+    this.#core.act({ kind: 'unserve', follower: follower.ref.id, row });
+  }
+
+  #tell(follower: PeerId, message: FeederMessage): void {
+    this.#core.act({ kind: 'tell-follower', follower, message });
+  }
+}

@@ -1,5 +1,6 @@
 // Draws a site in the terminal: the line of each image as a tree, then its peers; fits the width there is.
 import type { SitePeerView, SiteView } from '../api/site.ts';
+import { isOwnTag } from '../swarm/replicas.ts';
 import { describe } from './control.ts';
 import { type ImageTree, imageTrees, type LineNode } from './site-tree.ts';
 import { colours, formatBytes, formatTable, visibleLength } from './terminal.ts';
@@ -84,7 +85,7 @@ function peerLines(view: SiteView, columns: number): string[] {
     peer.role,
     fitness(peer),
     peer.freeUplinkBytesPerSecond > 0 ? `${formatBytes(peer.freeUplinkBytesPerSecond)}/s free` : '',
-    colours.dim(peer.tags.filter((tag) => !tag.startsWith('room:')).join(' ')),
+    colours.dim(peer.tags.filter((tag) => !isOwnTag(tag)).join(' ')),
   ]);
   return [colours.bold('Peers'), ...formatTable(rows).split('\n')];
 }

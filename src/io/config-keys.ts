@@ -30,6 +30,19 @@ const peerAddress = z
 /** Words that are said to the whole site with every announcement. */
 const tag = z.string().regex(/^[a-z0-9][a-z0-9:._-]{0,31}$/, 'must be a short word of a-z, 0-9 and :._-');
 
+/** What the site shall hold. */
+export const ReplicaRule = z.strictObject({
+  /** `*` (the newest version of each), `name` (its newest) or `name@version`. */
+  image: z.string().min(1).max(128),
+  /** Copies in the site. */
+  count: z.number().int().min(1).max(1000).optional(),
+  /** Only peers with this tag keep it. */
+  tag: tag.optional(),
+});
+
+/** Bytes per second; null: no limit. */
+const rate = z.number().int().min(10_000).nullable();
+
 /** Every key with its form. Optional keys have a default that depends on the machine; see `config-defaults.ts`. */
 export const CONFIG_KEYS = {
   adminToken: z.string().min(16).max(256).nullable(),
@@ -39,6 +52,8 @@ export const CONFIG_KEYS = {
   httpPort: z.number().int().min(1).max(65_535),
   interfaces: z.array(z.string().min(1)),
   json: z.boolean(),
+  keepFreeBytes: z.number().int().nonnegative(),
+  lanLimit: rate,
   logLevel: z.enum(['debug', 'info', 'warn', 'error']),
   observe: z.boolean(),
   origins: z.array(url),
@@ -46,11 +61,13 @@ export const CONFIG_KEYS = {
   peers: z.array(peerAddress).max(64),
   quotaBytes: z.number().int().positive(),
   refreshMinutes: z.number().positive().max(1440),
+  replicas: z.array(ReplicaRule).max(256),
   site: z.string().min(1).max(64).nullable(),
   sitePort: z.number().int().min(1).max(65_535),
   stateDir: z.string().min(1),
   tags: z.array(tag).max(16),
   trustRoot: z.string().min(1).nullable(),
+  wanLimit: rate,
 } as const;
 
 export type ConfigKey = keyof typeof CONFIG_KEYS;
@@ -92,6 +109,11 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
     flag: '--interface <name>',
   },
   json: { means: 'Log as JSON lines also on a terminal.', flag: '--json' },
+  keepFreeBytes: { means: 'Room on the disk that the chunk store leaves to others.' },
+  lanLimit: {
+    means:
+      'Bytes per second that this peer sends to others of the site at most; null for no limit. `peerboot limit --lan` overrides it.',
+  },
   logLevel: { means: 'Least level of the lines that are logged.', flag: '--log-level <level>' },
   observe: { means: 'Print what would be answered to PXE clients and send nothing.', flag: '--observe' },
   origins: {
@@ -114,6 +136,10 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
     defaultText: 'half of the size of the disk that `stateDir` is on',
   },
   refreshMinutes: { means: 'How often the origins are asked for a newer catalogue.' },
+  replicas: {
+    means:
+      'What the site shall hold ahead of time: a list of `{image, count?, tag?}`; image is `*`, `name` or `name@version`, count the copies in the site (default 2), tag a word that a peer must have to keep it.',
+  },
   site: {
     means:
       'Label of this site: peers with the same one belong together. Without one, the peers of a subnet do.',
@@ -140,6 +166,10 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
     flag: '--root <file>',
     defaultText: '`/etc/peerboot/root.json` when it exists, else the one kept in `stateDir`',
   },
+  wanLimit: {
+    means:
+      'Bytes per second that the site fetches over the WAN at most, shared by the peers that cross at once; null for no limit. `peerboot limit --wan` overrides it.',
+  },
 };
 
 /** Defaults that are the same on every machine. */
@@ -150,15 +180,19 @@ export const FIXED_DEFAULTS = {
   httpPort: DEFAULT_HTTP_PORT,
   interfaces: [],
   json: false,
+  keepFreeBytes: 0,
+  lanLimit: null,
   logLevel: 'info',
   observe: false,
   origins: [],
   parents: [],
   peers: [],
   refreshMinutes: 5,
+  replicas: [],
   site: null,
   sitePort: DEFAULT_SITE_PORT,
   tags: [],
+  wanLimit: null,
 } as const satisfies Partial<Config>;
 
 /** `stateDir` → `PEERBOOT_STATE_DIR`. */

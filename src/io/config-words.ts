@@ -33,6 +33,15 @@ export function parseAssignments(words: readonly string[]): AssignmentRule[] {
   return rules;
 }
 
+/** What the site shall hold, from words: `till`, `till@3=1`, `*=2`; what is no count stays text and fails the check. */
+export function parseReplicas(words: readonly string[]): { image: string; count?: number | string }[] {
+  return words.map((word) => {
+    const [image = '', count] = word.split('=', 2);
+    if (count === undefined) return { image };
+    return { image, count: /^\d+$/.test(count) ? Number(count) : count };
+  });
+}
+
 /** The choice with the fewest single-letter edits from `word`, when it is close enough to be meant. */
 export function nearest(word: string, choices: readonly string[]): string | undefined {
   const ranked = choices

@@ -10,7 +10,7 @@ import {
   FIXED_DEFAULTS,
   KEY_DOCS,
 } from './config-keys.ts';
-import { nearest, parseAssignments, parseSize } from './config-words.ts';
+import { nearest, parseAssignments, parseReplicas, parseSize } from './config-words.ts';
 
 export const DEFAULT_CONFIG_FILE = '/etc/peerboot/config.json';
 
@@ -116,23 +116,31 @@ function fromText(key: ConfigKey, text: string): unknown {
     case 'sitePort':
     case 'refreshMinutes':
       return /^\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+    case 'keepFreeBytes':
     case 'quotaBytes':
       return parseSize(text) ?? text;
+    case 'lanLimit':
+    case 'wanLimit':
+      return text === 'none' ? null : (parseSize(text) ?? text);
+    case 'replicas':
+      return parseReplicas(text.split(',').filter((word) => word !== ''));
     default:
       return text;
   }
 }
 
+const SIZES: ReadonlySet<ConfigKey> = new Set(['keepFreeBytes', 'lanLimit', 'quotaBytes', 'wanLimit']);
+
 function check(key: ConfigKey, value: unknown, from: string): unknown {
   const form = CONFIG_KEYS[key].safeParse(
-    key === 'quotaBytes' && typeof value === 'string' ? (parseSize(value) ?? value) : value,
+    SIZES.has(key) && typeof value === 'string' ? (parseSize(value) ?? value) : value,
   );
   if (form.success) return form.data;
   const issue = form.error.issues[0];
   const where = [key, ...(issue?.path ?? [])].join('.');
   const suggestion =
     issue?.code === 'unrecognized_keys'
-      ? hint(issue.keys[0] ?? '', ['machine', 'image', 'allowNonBlank', 'disk'])
+      ? hint(issue.keys[0] ?? '', ['machine', 'image', 'allowNonBlank', 'disk', 'count', 'tag'])
       : '';
   throw invalid(`${where} (from ${from}): ${issue?.message ?? 'wrong form'}${suggestion}`);
 }

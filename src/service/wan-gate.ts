@@ -11,6 +11,8 @@ export interface WanUse {
   readonly purpose: Purpose;
   /** `name version`; empty when nobody knows. */
   readonly title: string;
+  /** Nobody waits for it now. */
+  readonly background?: boolean;
 }
 
 export interface WanGateOptions {
@@ -65,10 +67,10 @@ export function createWanGate(options: WanGateOptions): WanGate {
     }
   }
 
-  function meterFor(use: WanUse): Meter {
+  function meterFor({ purpose, title }: WanUse): Meter {
     return {
       count(bytes, source) {
-        ledger.count({ ...use, source }, bytes);
+        ledger.count({ purpose, title, source }, bytes);
         bucket.spend(bytes, clock.nowMs());
       },
       waitMs: () => Math.min(LONGEST_WAIT_MS, bucket.waitMs(clock.nowMs())),
@@ -100,7 +102,8 @@ export function createWanGate(options: WanGateOptions): WanGate {
   ): Promise<Uint8Array> {
     const { signal } = fetchOptions;
     const partial: PartialChunk = fetchOptions.partial ?? { bytes: undefined, received: 0 };
-    const transfer: Transfer = { title: use.title, urgent: false, abort: undefined, begin: undefined };
+    const { title, background = false } = use;
+    const transfer: Transfer = { title, background, abort: undefined, begin: undefined };
     const meter = meterFor(use);
     signal?.throwIfAborted();
     transfers.push(transfer);

@@ -71,18 +71,21 @@ export function isPaused(control: Control, title: ImageTitle): boolean {
   return control.paused || control.pausedImages.some((one) => means(one, title));
 }
 
-/** One named with its version counts before one named without. */
-export function priorityOf(control: Control, title: ImageTitle): Priority {
+/**
+ * One named with its version counts before one named without. In the background (replicas, ahead of time) what nobody
+ * gave a priority comes last.
+ */
+export function priorityOf(control: Control, title: ImageTitle, background = false): Priority {
   const named = Object.entries(control.priorities).filter(([reference]) => means(reference, title));
   const exact = named.find(([reference]) => reference.includes('@')) ?? named[0];
-  return exact?.[1] ?? control.priority;
+  return exact?.[1] ?? (background ? 'low' : control.priority);
 }
 
 /** A transfer that wants the WAN. */
 export interface Job {
   readonly title: ImageTitle;
-  /** The catalogue and other small things: always at once. */
-  readonly urgent: boolean;
+  /** Nobody waits for it now. */
+  readonly background: boolean;
 }
 
 /**
@@ -90,11 +93,10 @@ export interface Job {
  * starve, the oldest one of all lower ones. What is paused does not run.
  */
 export function running<J extends Job>(jobs: readonly J[], control: Control): ReadonlySet<J> {
-  const chosen = new Set(jobs.filter((job) => job.urgent));
-  const free = jobs.filter((job) => !job.urgent && !isPaused(control, job.title));
-  const rank = (job: J) => PRIORITIES.indexOf(priorityOf(control, job.title));
+  const free = jobs.filter((job) => !isPaused(control, job.title));
+  const rank = (job: J) => PRIORITIES.indexOf(priorityOf(control, job.title, job.background));
   const highest = Math.min(...free.map(rank));
-  for (const job of free) if (rank(job) === highest) chosen.add(job);
+  const chosen = new Set(free.filter((job) => rank(job) === highest));
   const trickle = free.find((job) => rank(job) > highest);
   if (trickle !== undefined) chosen.add(trickle);
   return chosen;

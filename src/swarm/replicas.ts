@@ -13,10 +13,12 @@ export interface Keeper {
   readonly tags: readonly string[];
   /** May keep: an endpoint that stays (no target, not leaving). */
   readonly fit: boolean;
-  /** Bytes that it could still take for keeping. */
+  /** Bytes that it could still take for keeping, beside what it has set aside for what it is filling. */
   readonly roomBytes: number;
   /** Images of which it holds every chunk. */
   readonly whole: ReadonlySet<ImageKey>;
+  /** The image that it is fetching in order to keep it. */
+  readonly filling: ImageKey | undefined;
 }
 
 export interface ReplicaWish {
@@ -24,22 +26,29 @@ export interface ReplicaWish {
   readonly storedBytes: number;
   /** Copies in the site. */
   readonly count: number;
+  /** Only peers with this tag keep it. */
+  readonly tag?: string | undefined;
 }
 
 /**
- * Who shall keep the image, best first, at most `count`: peers that hold it whole before those that would have to
- * fetch it, boot hosts before others, then highest random weight. So nothing moves while enough holders live, and one that leaves
- * moves only what it kept. A peer may keep it when it is fit and holds it or has room for it.
+ * Who shall keep the image, best first, at most `count`: boot hosts before others, then those that hold it whole, then
+ * those that are filling it, then by highest random weight. So a peer that leaves moves only what it kept, and one that
+ * comes takes nothing over unless it is a boot host. Able is who is fit and holds it, fills it or has room for it.
  */
 export function keepersOf(site: string, wish: ReplicaWish, peers: readonly Keeper[]): readonly PeerId[] {
+  const { image, storedBytes, tag, count } = wish;
   const able = peers.filter(
-    (peer) => peer.fit && (peer.whole.has(wish.image) || peer.roomBytes >= wish.storedBytes),
+    (peer) =>
+      peer.fit &&
+      (tag === undefined || peer.tags.includes(tag)) &&
+      (peer.whole.has(image) || peer.filling === image || peer.roomBytes >= storedBytes),
   );
-  const ranked = rankByWeight(site, wish.image, able);
-  const tier = (peer: Keeper) => (peer.whole.has(wish.image) ? 0 : 2) + (isBootHost(peer) ? 0 : 1);
-  return [0, 1, 2, 3]
+  const ranked = rankByWeight(site, image, able);
+  const tier = (peer: Keeper) =>
+    (isBootHost(peer) ? 0 : 3) + (peer.whole.has(image) ? 0 : peer.filling === image ? 1 : 2);
+  return [0, 1, 2, 3, 4, 5]
     .flatMap((wanted) => ranked.filter((peer) => tier(peer) === wanted))
-    .slice(0, wish.count)
+    .slice(0, count)
     .map(({ id }) => id);
 }
 
@@ -71,12 +80,11 @@ export function decide(
   const copies = holders.length;
   if (keepersOf(site, wish, peers).includes(self)) return { image, role: 'keep', copies };
   if (!holders.some(({ id }) => id === self)) return { image, role: 'none', copies };
-  const others = holders.filter(({ id, fit }) => id !== self && fit);
-  const before = keepersOf(site, { ...wish, count: Math.max(1, wish.count) }, [
-    ...others,
-    ...peers.filter(({ id }) => id === self),
-  ]);
-  return { image, role: before.includes(self) ? 'last-copy' : 'spare', copies };
+  // Ourselves as fit, whatever we are: another's copy that stays must be there before ours goes. All of them hold it, so
+  // their order is the same wherever it is looked at.
+  const fit = holders.filter((peer) => peer.fit || peer.id === self).map((peer) => ({ ...peer, fit: true }));
+  const first = keepersOf(site, { ...wish, tag: undefined, count: Math.max(1, wish.count) }, fit);
+  return { image, role: first.includes(self) ? 'last-copy' : 'spare', copies };
 }
 
 /** Peers by what they announce; a target comes and goes with its imaging and keeps nothing. */
@@ -87,22 +95,31 @@ export function keeperOf({ id, tags, role, unfit, holdings }: SitePeer): Keeper 
     fit: role === 'peer' && !unfit.includes('leaving'),
     roomBytes: roomOf(tags),
     whole: new Set(holdings.filter(({ held, of }) => of > 0 && held === of).map(({ image }) => image)),
+    filling: tags.find((tag) => tag.startsWith(FILLS_TAG))?.slice(FILLS_TAG.length),
   };
 }
 
 /** Room is announced as a tag, in powers of two, so that it changes rarely: `room:8` for 8 to 16 GiB. */
 const ROOM_TAG = 'room:';
+const FILLS_TAG = 'fills:';
 const GIB = 2 ** 30;
 /** In 1/64 GiB (16 MiB), so that also small shares count. */
 const STEP = GIB / 64;
 
-export function roomTag(roomBytes: number): string {
+/** What a peer announces beside the tags that an administrator gave it. */
+export function replicaTags(roomBytes: number, filling: ImageKey | undefined): readonly string[] {
   const steps = Math.floor(Math.max(0, roomBytes) / STEP);
-  return `${ROOM_TAG}${steps === 0 ? 0 : 2 ** Math.floor(Math.log2(steps)) / 64}`;
+  const room = `${ROOM_TAG}${steps === 0 ? 0 : 2 ** Math.floor(Math.log2(steps)) / 64}`;
+  return filling === undefined ? [room] : [room, `${FILLS_TAG}${filling}`];
+}
+
+/** Words that peers give themselves; the rest are an administrator's. */
+export function isOwnTag(tag: string): boolean {
+  return tag.startsWith(ROOM_TAG) || tag.startsWith(FILLS_TAG);
 }
 
 /** Without the tag nothing is known: then it counts as able, for asking it in vain costs little. */
-export function roomOf(tags: readonly string[]): number {
+function roomOf(tags: readonly string[]): number {
   const tag = tags.find((one) => one.startsWith(ROOM_TAG));
   const gib = Number(tag?.slice(ROOM_TAG.length));
   return tag === undefined || !Number.isFinite(gib) ? Number.POSITIVE_INFINITY : gib * GIB;

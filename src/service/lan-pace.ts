@@ -1,0 +1,52 @@
+// The limit of what this peer sends on the LAN: one bucket for the lines' sockets and for content by HTTP.
+import type { Clock, Timers } from '../base/time.ts';
+import type { OpenChunk } from '../chunk/ports.ts';
+import { Bucket, type Limit } from '../swarm/budget.ts';
+import type { Control } from '../swarm/control.ts';
+
+export interface LanPace {
+  /** How many of these bytes may leave now; 0: ask again after `waitMs`. */
+  take(upToBytes: number): number;
+  waitMs(): number;
+  apply(control: Control): void;
+  limit(): Limit;
+  /** Reads of the chunk wait for their turn, for whoever sends it. */
+  read(chunk: OpenChunk, offset: number, length: number): Uint8Array | Promise<Uint8Array>;
+}
+
+/** A raised limit is in force within this time. */
+const LONGEST_WAIT_MS = 500;
+const STEP_BYTES = 16 * 1024;
+
+export function createLanPace(options: {
+  /** As configured. */
+  readonly limit: Limit;
+  readonly clock: Clock;
+  readonly timers: Timers;
+}): LanPace {
+  const { clock, timers } = options;
+  const bucket = new Bucket(options.limit, clock.nowMs());
+  const take = (upToBytes: number) => bucket.take(upToBytes, clock.nowMs());
+  const waitMs = () => Math.min(LONGEST_WAIT_MS, bucket.waitMs(clock.nowMs(), STEP_BYTES));
+
+  async function turn(bytes: number): Promise<number> {
+    for (;;) {
+      const granted = take(bytes);
+      if (granted > 0) return granted;
+      await new Promise<void>((resolve) => timers.after(Math.max(1, waitMs()), resolve));
+    }
+  }
+
+  return {
+    take,
+    waitMs,
+    apply(control) {
+      bucket.change(control.lanLimit === undefined ? options.limit : control.lanLimit, clock.nowMs());
+    },
+    limit: () => bucket.limit,
+    read(chunk, offset, length) {
+      if (bucket.limit === null) return chunk.read(offset, length);
+      return turn(length).then((granted) => chunk.read(offset, granted));
+    },
+  };
+}

@@ -1,10 +1,10 @@
 // The agent's roof: the first program on a target, bundled into its initramfs. Builds the adapters and starts the agent.
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { appendFileSync, readFileSync, statSync } from 'node:fs';
 import { arch, totalmem } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import { createDisplay } from './agent/display.ts';
-import type { AgentPorts, MachinePort, ScreenPort } from './agent/ports.ts';
+import type { AgentPorts, MachinePort, ScreenPort, SitePort } from './agent/ports.ts';
 import { ERROR_TABLE } from './base/error-table.ts';
 import { PeerbootError } from './base/errors.ts';
 import type { Log } from './base/log.ts';
@@ -61,6 +61,42 @@ function machinePort(log: Log, threads: DiskThreads): MachinePort {
       if (isUefi()) setBootEntry(description, system, log);
     },
     leave,
+  };
+}
+
+/** Its parts are loaded when the peer has told of a site: the first steps of a slow machine shall not wait for them. */
+function lateSite(log: Log): SitePort {
+  let site: Promise<SitePort> | undefined;
+  let now: SitePort | undefined;
+  const load = async (): Promise<SitePort> => {
+    const [{ createTargetSite }, { beaconSockets }, { createLineSockets }, { hostInterfaces }, { digestOf }] =
+      await Promise.all([
+        import('./service/target-site.ts'),
+        import('./io/beacon-sockets.ts'),
+        import('./io/line-sockets.ts'),
+        import('./io/interfaces.ts'),
+        import('./io/hash.ts'),
+      ]);
+    now = createTargetSite({
+      self: randomBytes(8).toString('hex'),
+      openNet: beaconSockets({ interfaces: hostInterfaces }),
+      transport: createLineSockets(),
+      hash: digestOf,
+      random: { next: Math.random },
+      clock: systemClock,
+      timers: systemTimers,
+      log,
+    });
+    return now;
+  };
+  return {
+    open(swarm, able) {
+      site ??= load();
+      void site.then((loaded) => loaded.open(swarm, able));
+    },
+    join: async (options) => (await site)?.join(options),
+    nameOf: (peer) => now?.nameOf(peer) ?? peer,
+    close: async () => (await site)?.close(),
   };
 }
 
@@ -131,12 +167,7 @@ async function main(): Promise<void> {
       root: trustRoot,
       clocksMs: () => [Date.now(), peerWallMs, builtMs],
     }),
-    site: {
-      open() {},
-      join: async () => undefined,
-      nameOf: (peer) => peer,
-      close: async () => {},
-    },
+    site: lateSite(log),
     screen,
   };
   await runAgent(ports, { version: VERSION, bootId: randomUUID() });

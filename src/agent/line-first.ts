@@ -2,7 +2,7 @@
 import { isPeerbootError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Clock, MonotonicMs, Timers } from '../base/time.ts';
-import type { ChunkSource, FetchOptions, Wanted } from '../chunk/ports.ts';
+import type { ChunkSource, FetchOptions, PartialChunk, Wanted } from '../chunk/ports.ts';
 
 export interface LineFirstOptions {
   /** Undefined while it has not been joined. */
@@ -20,7 +20,7 @@ const PATIENCE_MS = 60_000;
 const ASIDE_MS = 60_000;
 
 export function createLineFirst(options: LineFirstOptions): ChunkSource {
-  const { rest, clock, timers, log } = options;
+  const { line: lineNow, rest, clock, timers, log } = options;
   const waiting = new Set<AbortController>();
   /** When the line last brought something, or began to be asked after a pause. */
   let movedMs: MonotonicMs = Number.NEGATIVE_INFINITY;
@@ -44,14 +44,18 @@ export function createLineFirst(options: LineFirstOptions): ChunkSource {
   }
 
   /** Undefined when the line did not deliver. */
-  async function alongLine(line: ChunkSource, wanted: Wanted, given: FetchOptions) {
+  async function alongLine(
+    line: ChunkSource,
+    wanted: Wanted,
+    given: FetchOptions,
+  ): Promise<Uint8Array | undefined> {
     if (waiting.size === 0) movedMs = clock.nowMs();
     const stop = new AbortController();
     waiting.add(stop);
     const unwatch = watch();
     const signals = given.signal === undefined ? [stop.signal] : [stop.signal, given.signal];
     try {
-      const bytes = await line.fetch(wanted, { signal: AbortSignal.any(signals) });
+      const bytes = await line.fetch(wanted, { ...given, signal: AbortSignal.any(signals) });
       movedMs = clock.nowMs();
       options.served();
       return bytes;
@@ -68,9 +72,12 @@ export function createLineFirst(options: LineFirstOptions): ChunkSource {
   return {
     name: rest.name,
     async fetch(wanted, given = {}) {
-      const line = clock.nowMs() < asideUntilMs ? undefined : options.line();
-      const bytes = line === undefined ? undefined : await alongLine(line, wanted, given);
-      return bytes ?? rest.fetch(wanted, given);
+      const line = clock.nowMs() < asideUntilMs ? undefined : lineNow();
+      // What the line has brought of a chunk that it gives up is gone on with.
+      const partial: PartialChunk = given.partial ?? { bytes: undefined, received: 0 };
+      const options = { ...given, partial };
+      const bytes = line === undefined ? undefined : await alongLine(line, wanted, options);
+      return bytes ?? rest.fetch(wanted, options);
     },
   };
 }

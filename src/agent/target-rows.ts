@@ -23,6 +23,8 @@ export interface TargetRowsOptions {
 
 /** So many chunks stay in memory however small it is: followers are that close behind. */
 const LEAST_CHUNKS = 8;
+/** Made again from the disk and not yet sent, at most. */
+const MOST_REBUILT = 4;
 /** After so many that came out otherwise, and none that did not: this image was packed by other means. */
 const EXACT_TRIES = 3;
 
@@ -63,10 +65,23 @@ export class TargetRows implements LocalRows {
     const bytes = this.inMemory(row);
     if (bytes !== undefined) return this.#opened(bytes, this.#repacked.has(row) ? 'repacked' : 'stored');
     if (this.#written[row] !== 1) return undefined;
+    const rebuilding = this.#rebuilt(row);
+    this.#rebuilding.delete(row);
+    // Followers ask in order: the next one is made while this one is sent.
+    if (this.#written[row + 1] === 1 && !this.#memory.has(row + 1)) void this.#rebuilt(row + 1);
+    return rebuilding;
+  }
+
+  /** The few newest that nobody has taken wait here. */
+  #rebuilt(row: number): Promise<OpenRow | undefined> {
     const already = this.#rebuilding.get(row);
     if (already !== undefined) return already;
-    const rebuilding = this.#rebuild(row).finally(() => this.#rebuilding.delete(row));
+    const rebuilding = this.#rebuild(row);
     this.#rebuilding.set(row, rebuilding);
+    if (this.#rebuilding.size > MOST_REBUILT) {
+      const [oldest] = this.#rebuilding.keys();
+      if (oldest !== undefined) this.#rebuilding.delete(oldest);
+    }
     return rebuilding;
   }
 

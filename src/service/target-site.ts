@@ -1,0 +1,138 @@
+// The site as a machine being imaged takes part in it: presence, one node, its announcements; nothing of it may stop the imaging.
+import type { Ipv4 } from '../base/addresses.ts';
+import type { Digest } from '../base/digest.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { Clock, Timers } from '../base/time.ts';
+import type { OpenBeaconNet } from '../swarm/beacon-net.ts';
+import { designated } from '../swarm/election.ts';
+import { createLine } from '../swarm/line.ts';
+import type { LineTransport } from '../swarm/line-transport.ts';
+import type { JoinOptions, Line } from '../swarm/node-ports.ts';
+import { DEFAULT_SITE_PORT, type PeerId, type Presence, type UnfitReason } from '../swarm/site.ts';
+import { type Announcer, createAnnouncer } from './announcer.ts';
+import { createPresence } from './presence.ts';
+import { createSiteNode, type PeerSiteNode } from './site-node.ts';
+
+export interface TargetSiteOptions {
+  /** Made up for this boot. */
+  readonly self: PeerId;
+  /** TCP and UDP. */
+  readonly port?: number;
+  readonly groupPort?: number;
+  readonly openNet: OpenBeaconNet;
+  readonly transport: LineTransport;
+  readonly hash: (bytes: Uint8Array) => Digest | Promise<Digest>;
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Log;
+}
+
+export interface TargetSite {
+  /** Once; later calls change nothing. `site`: its label, null when the subnet is the site. `wan`: is there a way out? */
+  open(
+    swarm: {
+      readonly site: string | null;
+      readonly peers: readonly { readonly address: string; readonly port: number }[];
+    },
+    able: { readonly wan: boolean },
+  ): void;
+  /** Undefined when the site could not be opened. */
+  join(options: JoinOptions): Promise<Line | undefined>;
+  /** `10.77.0.12 (target)`. */
+  nameOf(peer: PeerId): string;
+  /** Lines are to be left before. */
+  close(): Promise<void>;
+}
+
+interface Opened {
+  readonly presence: Presence;
+  readonly node: PeerSiteNode;
+  readonly announcer: Announcer;
+}
+
+export function createTargetSite(options: TargetSiteOptions): TargetSite {
+  const { transport, clock, timers, log } = options;
+  let opening: Promise<Opened | undefined> | undefined;
+  let opened: Opened | undefined;
+
+  async function start(label: string, peers: readonly Where[], unfit: readonly UnfitReason[]) {
+    const tags: readonly string[] = [];
+    const own = { role: 'target', httpPort: 0, tags, unfit } as const;
+    let port = options.port ?? DEFAULT_SITE_PORT;
+    const presence = createPresence({
+      ...options,
+      label,
+      sitePort: () => port,
+      own: { ...own, holdings: [], freeUplinkBytesPerSecond: 0, crossing: [] },
+    });
+    const node = createSiteNode({
+      presence,
+      role: 'target',
+      port,
+      transport,
+      clock,
+      timers,
+      log,
+      elect: (key) => designated(label, key, [{ id: presence.self, ...own }, ...presence.peers()]),
+      createMachine: createLine,
+      hash: options.hash,
+      // Only the image that is being written here, whose line is joined for that.
+      openImage: async () => undefined,
+    });
+    port = (await node.start()).port;
+    await presence.start();
+    for (const { address, port: at } of peers) presence.tellOf({ address: address as Ipv4, port: at });
+    const announcer = createAnnouncer({
+      ...own,
+      presence,
+      timers,
+      lines: node.lines,
+      httpPort: () => 0,
+      unfit: () => unfit,
+    });
+    announcer.start();
+    return { presence, node, announcer };
+  }
+
+  return {
+    open({ site, peers }, { wan }) {
+      opening ??= start(site ?? '', peers, wan ? [] : ['wan-down']).then(
+        (all) => {
+          opened = all;
+          return all;
+        },
+        (error) => {
+          log.warn({ err: error }, 'site not joined: all content comes over HTTP');
+          return undefined;
+        },
+      );
+    },
+    async join(joining) {
+      const all = await opening;
+      const line = all?.node.join(joining);
+      all?.announcer.now();
+      return line;
+    },
+    nameOf(id) {
+      const peer = opened?.presence.peers().find((one) => one.id === id);
+      return peer === undefined ? id : `${peer.address} (${peer.role})`;
+    },
+    async close() {
+      const all = await opening;
+      opening = Promise.resolve(undefined);
+      opened = undefined;
+      if (all === undefined) return;
+      all.announcer.stop();
+      await Promise.all([all.presence.stop(), all.node.stop()]).catch((error) =>
+        log.warn({ err: error }, 'site not left well'),
+      );
+    },
+  };
+}
+
+interface Where {
+  readonly address: string;
+  readonly port: number;
+}

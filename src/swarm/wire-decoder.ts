@@ -40,6 +40,11 @@ export class WireDecoder {
     return this.#partLeft;
   }
 
+  /** Memory that it holds on to. */
+  get keptBytes(): number {
+    return this.#kept.length;
+  }
+
   /** The next bytes of the stream; once it has failed, nothing more is taken. */
   push(piece: Uint8Array): WireError | undefined {
     let at = 0;

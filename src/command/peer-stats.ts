@@ -1,22 +1,18 @@
 // Figures of the services as the metrics want them: counts with labels.
-import type { HttpSource } from '../io/http-source.ts';
 import type { DhcpService } from '../service/dhcp-service.ts';
 import type { Count, StatsSuppliers } from '../service/http-ports.ts';
+import type { WanLedger } from '../service/ledger.ts';
 import type { TftpService } from '../service/tftp-service.ts';
 
 export function statsOf(parts: {
   readonly dhcp: DhcpService;
   readonly tftp: TftpService;
-  readonly origins: readonly HttpSource[];
+  readonly ledger: WanLedger;
 }): StatsSuppliers {
   const counts = (label: string, record: Readonly<Record<string, number>>): Count[] =>
     Object.entries(record).map(([name, value]) => ({ labels: { [label]: name }, value }));
   return {
-    wanBytes: () =>
-      parts.origins.map((origin) => {
-        const { name, bytesReceived } = origin.stats();
-        return { labels: { source: name }, value: bytesReceived };
-      }),
+    wanBytes: () => parts.ledger.counts(),
     dhcpPackets: () => {
       const { replies, sendErrors, ignored } = parts.dhcp.stats();
       return [

@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Assignment } from '../api/machines.ts';
+import { ROUTES } from '../api/routes.ts';
 import { subnetOf } from '../base/addresses.ts';
 import { isPeerbootError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -9,8 +10,9 @@ import type { FileSource } from '../chunk/ports.ts';
 import { openChunkStore } from '../io/chunk-files.ts';
 import { systemClock, systemTimers } from '../io/clock.ts';
 import { type Config, LOCAL_BOOT } from '../io/config-keys.ts';
-import type { HttpSource } from '../io/http-source.ts';
+import { createHttpSource, type HttpSource } from '../io/http-source.ts';
 import { chooseInterfaces, type HostInterface } from '../io/interfaces.ts';
+import { openLedgerStore } from '../io/ledger-store.ts';
 import { openMachineStore } from '../io/machine-store.ts';
 import { loadNamedFiles } from '../io/named-files.ts';
 import { createOrderedSource } from '../io/ordered-source.ts';
@@ -22,8 +24,11 @@ import { type Catalogue, createCatalogue } from '../service/catalogue.ts';
 import { createContentService } from '../service/content.ts';
 import { createDhcpService } from '../service/dhcp-service.ts';
 import { createHttpService } from '../service/http-service.ts';
+import { createLedger } from '../service/ledger.ts';
 import { createMachines, type Machines } from '../service/machines.ts';
 import { createTftpService } from '../service/tftp-service.ts';
+import { createWanGate } from '../service/wan-gate.ts';
+import { openPeerSite, type PeerSite } from './peer-site.ts';
 import { statsOf } from './peer-stats.ts';
 
 export interface Peer {
@@ -36,6 +41,8 @@ export interface Peer {
   stop(): Promise<void>;
 }
 
+/** A parent may have to fetch the chunk itself. */
+const PARENT_FIRST_BYTE_MS = 20_000;
 /** How long the start waits for the origins: machines may come at once, but a dead line must not hold up the peer. */
 const FIRST_CATALOGUE_MS = 5_000;
 const SWEEP_MS = 30_000;
@@ -67,16 +74,31 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
   const store = await openChunkStore({
     folder: join(config.stateDir, 'chunks'),
     quotaBytes: config.quotaBytes,
+    keepFreeBytes: config.keepFreeBytes,
     clock,
     log: part('store'),
   });
   undo.push(() => store.close());
 
-  const origins = await openOrigins(config, log);
-  undo.push(() => Promise.all(origins.map((origin) => origin.close())));
-  const source = createOrderedSource({ sources: origins, clock, log: part('sources'), name: 'origins' });
-  const content = createContentService({ store, source, log: part('content') });
-  const catalogue = await openCatalogue(config, origins, part('catalogue'));
+  const wanSources = openWanSources(config, log);
+  undo.push(() => Promise.all(wanSources.map((source) => source.close())));
+  const ledgerStore = openLedgerStore(join(config.stateDir, 'ledger.sqlite'));
+  undo.push(() => ledgerStore.close());
+  const ledger = createLedger({ store: ledgerStore, clock, timers, log: part('ledger') });
+  undo.push(() => ledger.flush());
+  const gate = createWanGate({ ledger, clock, limit: config.wanLimit });
+  const ordered = createOrderedSource({ sources: wanSources, clock, log: part('sources'), name: 'wan' });
+  const wan = gate.source(ordered, (wanted) => site.useOf(wanted));
+  const content = createContentService({
+    store,
+    source: { name: 'site', fetch: (wanted, fetchOptions) => site.source.fetch(wanted, fetchOptions) },
+    log: part('content'),
+  });
+  const catalogue = await openCatalogue(
+    config,
+    wanSources.map((source) => gate.files(source)),
+    part('catalogue'),
+  );
 
   const memory = openMachineStore(join(config.stateDir, 'machines.sqlite'));
   undo.push(() => memory.close());
@@ -90,6 +112,25 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     log: part('machines'),
   });
   undo.push(every(SWEEP_MS, () => machines.sweep()));
+
+  const title = siteTitle(config, interfaces);
+  let httpPort = config.httpPort;
+  const site: PeerSite = openPeerSite({
+    config,
+    interfaces,
+    title,
+    name: hostname(),
+    store,
+    content,
+    catalogue,
+    assignments,
+    wan,
+    gate,
+    ledger,
+    wanDown: () => wanSources.length === 0 || ordered.standings().every(({ asideMs }) => asideMs > 0),
+    httpPort: () => httpPort,
+    log,
+  });
 
   const tftp = createTftpService({
     addresses: interfaces.map((one) => one.address),
@@ -121,10 +162,13 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     machines,
     assignments,
     peerName: hostname(),
-    site: siteTitle(config, interfaces),
+    site: title,
     version,
-    sources: () => [],
-    stats: statsOf({ dhcp, tftp, origins }),
+    // A machine that must cross the WAN itself, since no peer can, knows where to.
+    sources: () => wanSources.map(({ base }) => base),
+    swarm: site.swarm,
+    siteRoutes: site.routes,
+    stats: statsOf({ dhcp, tftp, ledger }),
     ...(config.adminToken === null ? {} : { adminToken: config.adminToken }),
     clock,
     timers,
@@ -135,8 +179,10 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
   catalogue.start();
   undo.push(() => catalogue.stop());
   // DHCP last: no machine is sent to a service that does not answer yet.
-  const { port } = await http.start();
+  ({ port: httpPort } = await http.start());
   undo.push(() => http.stop());
+  await site.start();
+  undo.push(() => site.stop());
   // An observer sends nothing, and must not take port 69 from the server that it is to be compared with.
   if (!config.observe) {
     await tftp.start();
@@ -145,7 +191,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
   await dhcp.start();
   undo.push(() => dhcp.stop());
   open = true;
-  return { interfaces, httpPort: port, catalogue, machines, assignments };
+  return { interfaces, httpPort, catalogue, machines, assignments };
 }
 
 /** What this site is called on screens and in logs: its label, else its subnet. */
@@ -165,11 +211,15 @@ function configuredAssignments(config: Config): Assignment[] {
   });
 }
 
-/** undici is loaded only where there is an origin to ask. */
-async function openOrigins(config: Config, log: Log): Promise<HttpSource[]> {
-  if (config.origins.length === 0) return [];
-  const { createHttpSource } = await import('../io/http-source.ts');
-  return config.origins.map((base) => createHttpSource({ base, log: log.child({ part: 'origin' }) }));
+/** Parents before origins. A parent is a peer, whose content lies below its own path. */
+function openWanSources(config: Config, log: Log): HttpSource[] {
+  const parents = config.parents.map((url) => (new URL(url).pathname === '/' ? url + ROUTES.content : url));
+  return [
+    ...parents.map((base) =>
+      createHttpSource({ base, log: log.child({ part: 'parent' }), firstByteMs: PARENT_FIRST_BYTE_MS }),
+    ),
+    ...config.origins.map((base) => createHttpSource({ base, log: log.child({ part: 'origin' }) })),
+  ];
 }
 
 async function openCatalogue(config: Config, sources: readonly FileSource[], log: Log): Promise<Catalogue> {

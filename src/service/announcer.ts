@@ -16,7 +16,7 @@ export interface AnnouncerOptions {
   readonly role: PeerRole;
   /** 0 when it has none. */
   readonly httpPort: () => number;
-  readonly tags: readonly string[];
+  readonly tags: () => readonly string[];
   readonly unfit: () => readonly UnfitReason[];
   readonly timers: Timers;
 }
@@ -48,7 +48,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
     return {
       role: options.role,
       httpPort: options.httpPort(),
-      tags: options.tags,
+      tags: options.tags(),
       holdings: holdings.filter(({ held }) => held > 0),
       freeUplinkBytesPerSecond: 0,
       unfit: options.unfit(),

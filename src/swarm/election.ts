@@ -40,6 +40,21 @@ export function designated(
   return best?.id;
 }
 
+/** All that may cross, the designated one first: each takes over when those before it fail. */
+export function rankForWan(
+  site: string,
+  key: ImageKey | Digest,
+  candidates: readonly Candidate[],
+): readonly Candidate[] {
+  return candidates
+    .flatMap((one) => {
+      const tier = wanTier(one);
+      return tier === undefined ? [] : [{ one, tier, weight: weight(site, key, one.id) }];
+    })
+    .sort((a, b) => a.tier - b.tier || b.weight - a.weight || (a.one.id < b.one.id ? -1 : 1))
+    .map(({ one }) => one);
+}
+
 /** All of them, highest random weight first, whatever their role and fitness: the first k keep the k replicas. */
 export function rankByWeight<Ranked extends { readonly id: PeerId }>(
   site: string,

@@ -1,0 +1,168 @@
+// A whole site in virtual time: its machines, its WAN line, what befalls them, and who watches.
+import type { Ipv4 } from '../base/addresses.ts';
+import { type Random, randomInt, seededRandom } from '../base/random.ts';
+import type { MonotonicMs } from '../base/time.ts';
+import { DEFAULT_SITE_PORT, type PeerId, type PeerRole } from '../swarm/site.ts';
+import { Checks } from './checks.ts';
+import { makeImage, type SimImage } from './image.ts';
+import { type CardRates, Host, Network } from './network.ts';
+import { type Parts, SimNode } from './node.ts';
+import { type Observer, together } from './observer.ts';
+import type { BytesPerMs } from './pipes.ts';
+import { BeaconSegment, Oracle } from './presence.ts';
+import { EventQueue } from './queue.ts';
+import { Wan } from './wan.ts';
+
+export interface MachineSpec {
+  readonly name: string;
+  readonly role: PeerRole;
+  readonly card: CardRates;
+  readonly startMs: MonotonicMs;
+  /** Wants the image for itself. */
+  readonly consumes: boolean;
+  /** Has the image from the start. */
+  readonly stocked?: boolean;
+  readonly tags?: readonly string[];
+}
+
+export interface WorldSpec {
+  readonly seed: number;
+  readonly image: {
+    readonly chunks: number;
+    readonly chunkBytes: number;
+    readonly variation: number;
+  };
+  readonly lan: { readonly delayMs: number; readonly loss: number };
+  readonly wan: { readonly rate: BytesPerMs; readonly delayMs: number };
+  readonly diskBytesPerMs: number;
+  readonly presence: 'beacon' | 'oracle';
+  readonly machines: readonly MachineSpec[];
+}
+
+/** So long nothing may move while somebody waits for a chunk that can be had. */
+const PATIENCE_MS = 20_000;
+/** Events at one and the same moment: more is an endless conversation. */
+const MOST_AT_ONCE = 200_000;
+
+export class World {
+  readonly queue = new EventQueue();
+  readonly network: Network;
+  readonly wan: Wan;
+  readonly image: SimImage;
+  readonly nodes: readonly SimNode[];
+  readonly checks: Checks;
+  readonly random: Random;
+  /** Machines that have to finish. */
+  readonly awaited = new Set<SimNode>();
+  /** Until then something is broken from outside: standing still is no fault. */
+  excusedUntilMs: MonotonicMs = 0;
+  readonly #byId = new Map<PeerId, SimNode>();
+  readonly #finished: ((node: SimNode) => void)[] = [];
+
+  constructor(spec: WorldSpec, parts: Parts, observers: readonly Observer[] = []) {
+    const { seed } = spec;
+    this.random = seededRandom(seed * 7919 + 17);
+    this.image = makeImage({ ...spec.image, seed });
+    this.network = new Network({ queue: this.queue, ...spec.lan, seed: seed * 31 + 1 });
+    this.wan = new Wan(this.network, spec.wan.rate, spec.wan.delayMs);
+    this.checks = new Checks(
+      this.image,
+      () => this.queue.nowMs,
+      (id) => this.nameOf(id),
+    );
+    const presence = spec.presence === 'beacon' ? new BeaconSegment() : new Oracle();
+    const observer = together([this.checks, ...observers]);
+    this.nodes = spec.machines.map((machine, i) => {
+      const id = peerId(this.random);
+      const node = new SimNode({
+        network: this.network,
+        host: this.network.add(new Host(machine.name, machine.card)),
+        self: { id, address: `10.77.${i >> 8}.${i & 255}` as Ipv4, port: DEFAULT_SITE_PORT },
+        role: machine.role,
+        tags: machine.tags ?? [],
+        image: this.image,
+        wan: this.wan,
+        observer,
+        presence: presence.create,
+        parts,
+        random: seededRandom(seed * 100_003 + i),
+        find: (ref) => this.#byId.get(ref.id),
+        consumes: machine.consumes,
+        diskBytesPerMs: spec.diskBytesPerMs,
+        durable: machine.role === 'peer',
+        onFinished: (finished) => {
+          this.awaited.delete(finished);
+          for (const listener of this.#finished) listener(finished);
+        },
+      });
+      this.#byId.set(id, node);
+      if (machine.stocked === true) node.stock();
+      if (machine.consumes) this.awaited.add(node);
+      this.queue.at(machine.startMs, () => this.start(node));
+      return node;
+    });
+  }
+
+  nameOf(id: PeerId): string {
+    return this.#byId.get(id)?.name ?? id;
+  }
+
+  node(id: PeerId): SimNode | undefined {
+    return this.#byId.get(id);
+  }
+
+  onFinished(listener: (node: SimNode) => void): void {
+    this.#finished.push(listener);
+  }
+
+  start(node: SimNode): void {
+    if (node.running) return;
+    node.start();
+    this.checks.restarted(node.id, (row) => node.holds(row));
+    this.checks.moved();
+  }
+
+  /** What happens now is nobody's fault for so long. */
+  excuse(forMs: number): void {
+    this.excusedUntilMs = Math.max(this.excusedUntilMs, this.queue.nowMs + forMs);
+  }
+
+  /** Until all awaited machines have finished, nothing moves any more, or the limit. */
+  run(limitMs: MonotonicMs, onTick?: (world: World) => void): void {
+    const { queue, checks } = this;
+    let at = -1;
+    let atOnce = 0;
+    let nextTick = 0;
+    while (this.awaited.size > 0) {
+      if (!queue.next()) break;
+      const now = queue.nowMs;
+      if (now === at) {
+        if (++atOnce > MOST_AT_ONCE) {
+          checks.violate('endless', `${atOnce} events at ${Math.round(now)} ms`);
+          return;
+        }
+        continue;
+      }
+      at = now;
+      atOnce = 0;
+      if (now < nextTick) continue;
+      nextTick = now + 250;
+      onTick?.(this);
+      if (now > limitMs) break;
+      if (now - Math.max(checks.progressMs, this.excusedUntilMs) > PATIENCE_MS) {
+        checks.violate('standstill', `nothing has moved for ${PATIENCE_MS / 1000} s`);
+        break;
+      }
+    }
+    for (const node of this.awaited)
+      checks.violate('unfinished', `${node.name} has ${node.held} of ${this.image.rows} chunks`);
+  }
+}
+
+function peerId(random: Random): PeerId {
+  const half = () =>
+    randomInt(random, 2 ** 32)
+      .toString(16)
+      .padStart(8, '0');
+  return half() + half();
+}

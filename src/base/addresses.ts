@@ -37,11 +37,3 @@ export function ipv4Bytes(address: Ipv4): Uint8Array {
 
 export const ANY_ADDRESS = '0.0.0.0' as Ipv4;
 export const LIMITED_BROADCAST = '255.255.255.255' as Ipv4;
-
-/** `10.77.0.2` with `255.255.255.0` → `10.77.0.0/24`. */
-export function subnetOf(address: Ipv4, netmask: Ipv4): string {
-  const mask = ipv4Bytes(netmask);
-  const network = ipv4Bytes(address).map((byte, i) => byte & (mask[i] ?? 0));
-  const bits = mask.reduce((count, byte) => count + byte.toString(2).replaceAll('0', '').length, 0);
-  return `${formatIpv4(network)}/${bits}`;
-}

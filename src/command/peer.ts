@@ -3,7 +3,6 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Assignment } from '../api/machines.ts';
 import { ROUTES } from '../api/routes.ts';
-import { subnetOf } from '../base/addresses.ts';
 import { isPeerbootError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { FileSource } from '../chunk/ports.ts';
@@ -28,6 +27,7 @@ import { createLedger } from '../service/ledger.ts';
 import { createMachines, type Machines } from '../service/machines.ts';
 import { createTftpService } from '../service/tftp-service.ts';
 import { createWanGate } from '../service/wan-gate.ts';
+import { subnetOf } from '../swarm/beacon-net.ts';
 import { openPeerSite, type PeerSite } from './peer-site.ts';
 import { statsOf } from './peer-stats.ts';
 
@@ -197,7 +197,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
 /** What this site is called on screens and in logs: its label, else its subnet. */
 export function siteTitle({ site }: Pick<Config, 'site'>, interfaces: readonly HostInterface[]): string {
   const [first] = interfaces;
-  return site ?? (first === undefined ? 'unnamed' : subnetOf(first.address, first.netmask));
+  return site ?? (first === undefined ? 'unnamed' : subnetOf(first));
 }
 
 function configuredAssignments(config: Config): Assignment[] {

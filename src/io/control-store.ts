@@ -28,11 +28,12 @@ export function openControlStore(path: string): {
   };
 }
 
-function read(path: string): Told | undefined {
+function read(path: string): Omit<Told, 'format'> | undefined {
   const bytes = readIfThere(path);
   if (bytes === undefined) return undefined;
   try {
-    return Told.parse(JSON.parse(new TextDecoder().decode(bytes)));
+    const { control, wishes } = Told.parse(JSON.parse(new TextDecoder().decode(bytes)));
+    return { control, wishes };
   } catch (cause) {
     throw new PeerbootError('PB-CONTROL-DAMAGED', `${path}: ${(cause as Error).message}`, { cause });
   }

@@ -58,7 +58,7 @@ function sameOrNarrower(wide: ImageReference, one: ImageReference): boolean {
   return wide === one || one.startsWith(`${wide}@`);
 }
 
-/** An image as it calls itself on screens: `name version`. */
+/** An image as it calls itself on screens: `name version`; empty: the catalogue, manifests and tables, which are small. */
 export type ImageTitle = string;
 
 /** Does the reference mean this image? */
@@ -67,7 +67,9 @@ export function means(reference: ImageReference, title: ImageTitle): boolean {
   return reference === name || reference === `${name}@${version}`;
 }
 
+/** Small content is never paused: a machine that boots meanwhile must be told what is going on. */
 export function isPaused(control: Control, title: ImageTitle): boolean {
+  if (title === '') return false;
   return control.paused || control.pausedImages.some((one) => means(one, title));
 }
 

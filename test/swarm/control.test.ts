@@ -54,6 +54,10 @@ describe('changes', () => {
     expect(isPaused(told(...changes), 'till 3')).toBe(paused);
   });
 
+  it('the catalogue and tables are never paused', () => {
+    expect(isPaused(told({ kind: 'pause' }), '')).toBe(false);
+  });
+
   it('an image of another name that begins alike is another', () => {
     expect([means('till', 'till 3'), means('till', 'till-2 3'), means('till@3', 'till 31')]).toEqual([
       true,

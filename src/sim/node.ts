@@ -36,6 +36,8 @@ export interface NodeSetup {
   find(ref: PeerRef): SimNode | undefined;
   /** Does it want the image itself? A peer that does not relays only. */
   readonly consumes: boolean;
+  /** From its start to its first want: catalogue, manifest and disk choice, while it gets to know the site. */
+  readonly readyMs: number;
   /** Bytes per millisecond that its disk writes. */
   readonly diskBytesPerMs: number;
   /** Keeps its store over a restart (a peer); a target begins again. */
@@ -62,6 +64,7 @@ export class SimNode {
   readonly consumes: boolean;
   /** Sends wrong bytes for this share of chunks. */
   liesShare = 0;
+  /** When it first wanted a chunk. */
   startedMs: number | undefined;
   finishedMs: number | undefined;
   /** Polite goodbye has been said. */
@@ -141,7 +144,6 @@ export class SimNode {
     this.#said = '';
     this.#diskFreeMs = network.queue.nowMs;
     this.leaving = false;
-    if (this.finishedMs === undefined) this.startedMs = network.queue.nowMs;
     const machine = parts.machine({
       self: this.id,
       role: this.role,
@@ -158,7 +160,13 @@ export class SimNode {
     this.#siteChanged();
     this.#presence.start();
     this.#announceNowAndThen(host.life);
-    if (this.consumes) this.#fill();
+    if (!this.consumes) return;
+    const { life } = host;
+    network.queue.after(this.#setup.readyMs, () => {
+      if (host.life !== life) return;
+      if (this.finishedMs === undefined) this.startedMs = network.queue.nowMs;
+      this.#fill();
+    });
   }
 
   /** Dies: `down` by a crash of the process, `off` by losing power. */

@@ -39,6 +39,8 @@ export interface WorldSpec {
   readonly machines: readonly MachineSpec[];
 }
 
+/** An agent needs about so long from the network's being up to its first chunk. */
+export const READY_MS = 1000;
 /** So long nothing may move while somebody waits for a chunk that can be had. */
 const PATIENCE_MS = 20_000;
 /** Events at one and the same moment: more is an endless conversation. */
@@ -88,6 +90,7 @@ export class World {
         random: seededRandom(seed * 100_003 + i),
         find: (ref) => this.#byId.get(ref.id),
         consumes: machine.consumes,
+        readyMs: READY_MS,
         diskBytesPerMs: spec.diskBytesPerMs,
         durable: machine.role === 'peer',
         onFinished: (finished) => {

@@ -52,6 +52,8 @@ export const HOST_NEEDS: readonly HostNeed[] = [
   { needs: 'sfdisk', debianPackage: 'fdisk', purposes: ['test'] },
   { needs: 'socat', debianPackage: 'socat', purposes: ['test'] },
   { needs: 'zstd', debianPackage: 'zstd', purposes: ['test', 'bench'] },
+  { needs: 'aria2c', debianPackage: 'aria2', purposes: ['bench'] },
+  { needs: 'udp-sender', debianPackage: 'udpcast', purposes: ['bench'] },
   { needs: 'casync', debianPackage: 'casync', purposes: ['bench'] },
   { needs: '/bin/busybox', debianPackage: 'busybox-static', purposes: ['test', 'bench'] },
 ];

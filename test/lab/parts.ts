@@ -54,7 +54,7 @@ export interface CdnOptions {
 
 /** nginx over a published tree, as any CDN would serve it. */
 export async function startCdn(
-  network: StoreNetwork,
+  network: Pick<StoreNetwork, 'cdnNamespace'>,
   folder: string,
   tree: string,
   options: CdnOptions = {},

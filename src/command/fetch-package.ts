@@ -8,7 +8,7 @@ import { systemClock, systemTimers } from '../io/clock.ts';
 import { openStaging, type Staging } from '../io/folder-staging.ts';
 import { createFolderWriter } from '../io/folder-writer.ts';
 import { digestOf, sha256 } from '../io/hash.ts';
-import { openTrustKeeper, pinRoot } from '../io/trust-keeper.ts';
+import { openTrustKeeper, pinRoot, type TrustKeeper } from '../io/trust-keeper.ts';
 import { unzstd } from '../io/zstd.ts';
 import { fetchPackage, openPackage } from '../service/fetch-package.ts';
 import type { FetchPorts } from '../service/fetch-ports.ts';
@@ -59,11 +59,18 @@ async function fetchTo(
   if (staging.completed() === undefined) staging.requireFree(replace);
   staging.prepare();
   const store = await lockedStore(staging, undo);
-  const sources = await openFetchSources({ config, store, log: view.log });
+  const pinnedRoot = pinRoot(config.stateDir, config.trustRoot);
+  const keeper = await openTrustKeeper({ stateDir: config.stateDir, pinnedRoot, log: view.log });
+  const sources = await openFetchSources({
+    config,
+    peers: flags.peers,
+    sitePort: flags.sitePort,
+    store,
+    catalogueFile: (name) => keeper.current()?.files.get(name),
+    log: view.log,
+  });
   undo.push(() => sources.close());
-
-  const entry = await findPackage(reference, config, sources, view);
-  sources.see(entry.manifest.digest);
+  const entry = await findPackage(reference, keeper, sources, view);
   const completed = Receipt.safeParse(staging.completed());
   if (completed.data?.manifest.digest !== entry.manifest.digest) {
     const receipt = await fill(entry, { staging, store, sources, view, flags, startedMs, undo });
@@ -75,7 +82,9 @@ async function fetchTo(
     staging.switch(replace);
     view.done(completed.data, staging.target);
   }
-  await sources.serve(flags.keepServing * 1000);
+  if (flags.keepServing > 0) {
+    await new Promise<void>((resolve) => systemTimers.after(flags.keepServing * 1000, resolve));
+  }
 }
 
 interface FillParts {
@@ -91,7 +100,8 @@ interface FillParts {
 async function fill(entry: CataloguePackage, parts: FillParts): Promise<Receipt> {
   const { staging, store, sources, view, flags, startedMs } = parts;
   const request = { package: entry, patienceMs: flags.patience * 1000 };
-  const tables = await openPackage(request, { store, small: sources.small, unzstd });
+  const { content } = sources;
+  const tables = await openPackage(request, { store, small: content, unzstd });
   pinAll(store, tables);
   const { name, version, manifest, imageBytes: archiveBytes, storedBytes } = entry;
   view.started({
@@ -105,9 +115,9 @@ async function fill(entry: CataloguePackage, parts: FillParts): Promise<Receipt>
   });
   let fetchedMs = systemClock.nowMs();
   const ports: FetchPorts = {
-    store,
-    small: sources.small,
-    open: (opened) => sources.open(opened),
+    store: { ...store, put: ({ digest }, bytes) => content.keep(digest, bytes) },
+    small: content,
+    open: () => sources.open(entry),
     tree: createFolderWriter(staging.freshTree()),
     unzstd,
     sha256,
@@ -169,24 +179,23 @@ function pinAll(store: FileChunkStore, { chunks }: PackageTables): void {
   for (let row = 0; row < chunks.rows; row++) store.pin(chunks.digest(row), 'fetch');
 }
 
-/** From the newest catalogue that can be had; without any source, from the last good one. */
+/** From the newest catalogue that can be had; when none can, from the last good one. */
 async function findPackage(
   reference: string,
-  config: { readonly stateDir: string; readonly trustRoot: string | null },
+  keeper: TrustKeeper,
   sources: FetchSources,
   { log }: FetchView,
 ): Promise<CataloguePackage> {
-  const pinnedRoot = pinRoot(config.stateDir, config.trustRoot);
-  const keeper = await openTrustKeeper({ stateDir: config.stateDir, pinnedRoot, log });
   let failure: unknown;
+  // Everybody is asked, for the first may stand still; but a version that was found is not another one elsewhere.
+  const isFound = () => reference.includes('@') && findImage(keeper.current()?.packages ?? [], reference);
   for (const source of sources.catalogues()) {
     try {
       await keeper.update(source, Date.now());
-      failure = undefined;
-      break;
+      if (isFound()) break;
     } catch (error) {
       if (!isPeerbootError(error)) throw error;
-      failure = error;
+      failure ??= error;
     }
   }
   const set = keeper.current();

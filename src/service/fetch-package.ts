@@ -33,7 +33,7 @@ export async function fetchPackage(
   const shelf = new Shelf({
     ...ports,
     chunks,
-    source: ports.open(tables),
+    source: await ports.open(tables),
     patienceMs: request.patienceMs,
     onChange: tell,
   });

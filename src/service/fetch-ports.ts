@@ -12,7 +12,7 @@ export interface FetchPorts {
   /** Manifest and tables, by HTTP. */
   readonly small: ChunkSource;
   /** Chunks: the line of the site, or the sources themselves. Called once the tables are known. */
-  open(tables: PackageTables): ChunkSource;
+  open(tables: PackageTables): Promise<ChunkSource>;
   readonly tree: TreeWriter;
   unzstd(bytes: Uint8Array, plainBytes: number): Promise<Uint8Array>;
   readonly sha256: Sha256;

@@ -11,6 +11,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   'PB-CHUNK-CORRUPT': 502,
   'PB-CHUNK-MISSING': 404,
   'PB-HTTP-BUSY': 503,
+  'PB-IMAGE-IS-PACKAGE': 400,
   'PB-IMAGE-UNKNOWN': 404,
   'PB-HTTP-NOT-FOUND': 404,
   'PB-LAST-COPY': 409,

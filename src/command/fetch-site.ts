@@ -1,0 +1,207 @@
+// A fetching endpoint's part in its site: seen by the others, in the line of its package, with its small content by HTTP.
+import { randomBytes } from 'node:crypto';
+import type { CataloguePackage } from '../api/catalogue.ts';
+import { ROUTES } from '../api/routes.ts';
+import { parseIpv4 } from '../base/addresses.ts';
+import { toHex } from '../base/bytes.ts';
+import type { Log } from '../base/log.ts';
+import { seededRandom } from '../base/random.ts';
+import type { ChunkSource, ChunkStore, FileSource } from '../chunk/ports.ts';
+import { beaconSockets } from '../io/beacon-sockets.ts';
+import { systemClock, systemTimers } from '../io/clock.ts';
+import type { Config } from '../io/config-keys.ts';
+import { digestOf } from '../io/hash.ts';
+import { createHttpSource } from '../io/http-source.ts';
+import { chooseInterfaces } from '../io/interfaces.ts';
+import { createLineSockets } from '../io/line-sockets.ts';
+import { unzstd } from '../io/zstd.ts';
+import { createAnnouncer } from '../service/announcer.ts';
+import { type ContentService, createContentService } from '../service/content.ts';
+import { createContentServer } from '../service/http-content-only.ts';
+import { createLineImages } from '../service/line-images.ts';
+import { createPresence } from '../service/presence.ts';
+import { createSiteNode } from '../service/site-node.ts';
+import { createSiteSource } from '../service/site-source.ts';
+import { type Candidate, designated, rankForWan } from '../swarm/election.ts';
+import { createLine } from '../swarm/line.ts';
+import type { Line } from '../swarm/node-ports.ts';
+import { DEFAULT_SITE_PORT, type SitePeer, type UnfitReason } from '../swarm/site.ts';
+import type { FeedState } from './fetch-view.ts';
+import { createPeerSources } from './peer-sources.ts';
+
+export interface FetchSiteOptions {
+  readonly config: Config;
+  /** Of our line; 0: any free one. */
+  readonly sitePort: number;
+  readonly store: ChunkStore;
+  readonly wan: ChunkSource;
+  /** Of the catalogue that we have taken so far. */
+  readonly catalogueFile: (name: string) => Uint8Array | undefined;
+  readonly log: Log;
+}
+
+export interface FetchSite {
+  readonly content: ContentService;
+  /** Peers that have a catalogue to ask for. */
+  catalogues(): readonly FileSource[];
+  /** The line of the package. */
+  open(entry: CataloguePackage): Promise<ChunkSource>;
+  feed(): FeedState;
+  close(): Promise<void>;
+}
+
+/** Others answer our first word within milliseconds; whoever starts with us takes a little longer. */
+const MEET_MS = 600;
+const LEAVE_MS = 2_000;
+
+/** Rejects with PB-INTERFACE-UNKNOWN, PB-PORT-IN-USE or PB-PORT-DENIED. */
+export async function openFetchSite(options: FetchSiteOptions): Promise<FetchSite> {
+  const { config, store, wan, log } = options;
+  const [clock, timers] = [systemClock, systemTimers];
+  const label = config.site ?? '';
+  const tags: readonly string[] = [];
+  const unfit: readonly UnfitReason[] =
+    config.origins.length + config.parents.length === 0 ? ['wan-down'] : [];
+  const interfaces = () => chooseInterfaces(config.interfaces);
+  interfaces();
+  let httpPort = 0;
+  let sitePort = options.sitePort;
+  let wanted: CataloguePackage | undefined;
+  let line: Line | undefined;
+
+  const own = { role: 'target', httpPort, tags, holdings: [], unfit, crossing: [] } as const;
+  const presence = createPresence({
+    // Not that of a peer on this machine: we are another one, for a while.
+    self: toHex(randomBytes(8)),
+    label,
+    sitePort: () => sitePort,
+    groupPort: config.sitePort,
+    own: { ...own, freeUplinkBytesPerSecond: 0 },
+    openNet: beaconSockets({ interfaces }),
+    random: seededRandom(randomBytes(4).readUInt32LE()),
+    clock,
+    timers,
+    log,
+  });
+  const candidates = (): Candidate[] => [{ id: presence.self, ...own }, ...presence.peers()];
+  const peerSources = createPeerSources(log);
+  const content = createContentService({
+    store,
+    source: createSiteSource({
+      lineOf: async () => undefined,
+      before: (digest) => {
+        const ranking = rankForWan(label, digest, candidates());
+        const first = ranking.slice(
+          0,
+          ranking.findIndex(({ id }) => id === presence.self),
+        );
+        return first.flatMap(
+          ({ id }) => presence.peers().find((one) => one.id === id && one.httpPort > 0) ?? [],
+        );
+      },
+      peer: peerSources.of,
+      wan,
+      log,
+    }),
+    log,
+  });
+  const images = createLineImages({
+    content,
+    store,
+    wan,
+    isCatalogued: (manifest) => manifest === wanted?.manifest.digest,
+    unzstd,
+    log,
+  });
+  const node = createSiteNode({
+    presence,
+    role: own.role,
+    port: sitePort,
+    transport: createLineSockets(),
+    clock,
+    timers,
+    log,
+    elect: (image) => designated(label, image, candidates()),
+    createMachine: (setup) => createLine(setup),
+    hash: digestOf,
+    openImage: (manifest) => images.open(manifest, 'package'),
+  });
+  const server = createContentServer({
+    content,
+    catalogue: {
+      images: () => [],
+      packages: () => (wanted === undefined ? [] : [wanted]),
+      state: () => ({ state: 'valid' }),
+      file: async (name) => options.catalogueFile(name),
+    },
+    addresses: () => interfaces().map(({ address }) => address),
+    log,
+  });
+  const announcer = createAnnouncer({
+    presence,
+    lines: node.lines,
+    role: own.role,
+    httpPort: () => httpPort,
+    tags: () => tags,
+    unfit: () => unfit,
+    timers,
+  });
+
+  sitePort = (await node.start()).port;
+  httpPort = (await server.start()).port;
+  for (const told of config.peers) {
+    const [text = '', port] = told.split(':');
+    const address = parseIpv4(text);
+    if (address === undefined) continue;
+    presence.tellOf({ address, port: port === undefined ? DEFAULT_SITE_PORT : Number(port) });
+  }
+  await presence.start();
+  announcer.start();
+  presence.onChange(() => peerSources.keepOnly(presence.peers()));
+  await new Promise<void>((resolve) => timers.after(MEET_MS, resolve));
+
+  const nameOf = (id: string): string => {
+    const peer = presence.peers().find((one) => one.id === id);
+    return peer === undefined ? id : peer.address;
+  };
+  return {
+    content,
+    catalogues: () => presence.peers().flatMap((peer) => (peer.httpPort > 0 ? [catalogueOf(peer, log)] : [])),
+    async open(entry) {
+      wanted = entry;
+      const joining = await images.open(entry.manifest.digest, 'package');
+      if (joining === undefined) return wan;
+      line = node.join(joining);
+      announcer.now();
+      return line;
+    },
+    feed() {
+      const state = line?.state();
+      const feeder = state?.feeder;
+      return {
+        feeder: feeder === undefined || feeder === 'wan' ? feeder : nameOf(feeder),
+        followers: state?.followers.length ?? 0,
+      };
+    },
+    async close() {
+      announcer.stop();
+      await node.leave(LEAVE_MS);
+      await presence.stop();
+      await node.stop();
+      await server.stop();
+      await peerSources.close();
+    },
+  };
+}
+
+/** A peer's catalogue, asked once. */
+function catalogueOf({ address, httpPort }: SitePeer, log: Log): FileSource {
+  const base = `http://${address}:${httpPort}${ROUTES.content}`;
+  return {
+    name: base,
+    async fetchFile(path, options) {
+      const source = createHttpSource({ base, log });
+      return source.fetchFile(path, options).finally(() => source.close());
+    },
+  };
+}

@@ -29,7 +29,7 @@ export interface LineLimits {
   readonly behindRows: number;
   /** Somebody with so many chunks more is ahead. */
   readonly aheadRows: number;
-  /** An unmeasured uplink is tried with another follower after so long; three times as long with each trial. */
+  /** After a follower's place was given to another in vain: not again for so long, ten times as long each time. */
   readonly trialMs: number;
   /** Wants are given up after so long without any progress. */
   readonly patienceMs: number;
@@ -77,6 +77,8 @@ export class LineCore {
   siteBest = 0;
   paused = false;
   leaving = false;
+  /** The most that our uplink was seen to carry, bytes per second. */
+  uplinkBest = 0;
   /** When anything last moved on: a chunk came. */
   progressAt: MonotonicMs = 0;
   readonly #asides = new Map<PeerId, { failures: number; untilMs: MonotonicMs }>();

@@ -53,6 +53,8 @@ export class Upwards {
   #beatAt: MonotonicMs = Number.POSITIVE_INFINITY;
   #roundAt: MonotonicMs = Number.POSITIVE_INFINITY;
   #roundMs: number;
+  /** Questions to go round since attaching. */
+  #roundAsked = 0;
   #dropped = false;
   /** Our own speed as last measured, bytes per second; 0: not known. */
   ownRate = 0;
@@ -256,7 +258,10 @@ export class Upwards {
   }
 
   #tellAttach(feeder: PeerId, insteadOf: PeerId | undefined): void {
-    const facts = { kind: 'attach', held: this.#core.heldCount, rate: Math.round(this.ownRate) } as const;
+    // To go round is to claim more speed than the slow one has: what our uplink carries, our downlink should, too.
+    const claim = this.#attempt?.why === 'round' && insteadOf !== undefined ? this.#core.uplinkBest : 0;
+    const rate = Math.round(Math.max(this.ownRate, claim));
+    const facts = { kind: 'attach', held: this.#core.heldCount, rate } as const;
     const message = insteadOf === undefined ? facts : { ...facts, insteadOf };
     this.#core.act({ kind: 'tell-feeder', feeder, message });
   }
@@ -287,6 +292,7 @@ export class Upwards {
     }
     this.#beatAt = now + limits.beatMs;
     this.#roundMs = limits.roundMs[0];
+    this.#roundAsked = 0;
     this.#roundAt = now + this.#jittered(this.#roundMs);
     this.#wants.wakeAll();
     const what = { first: 'attached', moved: 'moved', heal: 'healed', round: 'went-round' } as const;
@@ -373,6 +379,7 @@ export class Upwards {
     if (rate >= 0.8 * feeder.bestRate) this.#dropped = false;
     else if (rate < 0.6 * feeder.bestRate && !this.#dropped) {
       this.#dropped = true;
+      this.#roundAsked = 0;
       this.#roundMs = this.#core.limits.roundMs[0];
       this.#roundAt = Math.min(this.#roundAt, this.#core.now + this.#roundMs / 2);
     }
@@ -380,16 +387,21 @@ export class Upwards {
 
   /** At the heels of a feeder that may be slow: the one above it knows, and takes us in its place if so. */
   #goRound(feeder: Feeder): void {
-    const above = feeder.standing.above[0];
     const atHeels =
       this.#wants.fetchedFrom(feeder.ref.id).size >= 2 &&
-      feeder.standing.held <= this.#core.heldCount + WELL_AHEAD_ROWS - 1;
-    if (!atHeels || above === undefined || !this.#core.usable(above.id)) {
-      this.#roundAt = this.#core.now + this.#core.limits.roundMs[0];
+      feeder.standing.held < this.#core.heldCount + WELL_AHEAD_ROWS;
+    // First the one above the feeder; then further up, for two slow ones may stand behind each other.
+    const chain = [feeder.ref, ...feeder.standing.above];
+    const step = this.#roundAsked % Math.max(chain.length - 1, 1);
+    const slow = chain[step];
+    const above = chain[step + 1];
+    if (!atHeels || slow === undefined || above === undefined || !this.#core.usable(above.id)) {
+      this.#roundAt = this.#core.now + this.#jittered(this.#core.limits.roundMs[0]);
       return;
     }
+    this.#roundAsked++;
     this.#roundAt = Number.POSITIVE_INFINITY;
-    this.#ask(above, 'round', feeder.ref.id, 0);
+    this.#ask(above, 'round', slow.id, 0);
   }
 
   #notRound(): void {

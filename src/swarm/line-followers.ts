@@ -3,7 +3,7 @@ import type { MonotonicMs } from '../base/time.ts';
 import type { LineCore } from './line-core.ts';
 import type { FeederMessage, FollowerMessage, Standing } from './line-messages.ts';
 import type { Row } from './line-ports.ts';
-import { RateMeter } from './line-rates.ts';
+import { BusyMeter } from './line-rates.ts';
 import type { Wants } from './line-wants.ts';
 import type { PeerId, PeerRef } from './site.ts';
 
@@ -16,9 +16,11 @@ export interface Follower {
   /** It wanted or was sent something. */
   activeAt: MonotonicMs;
   readonly since: MonotonicMs;
-  readonly sent: RateMeter;
+  readonly sent: BusyMeter;
   /** Rows asked for, held by us, not yet sent. */
   readonly queue: Set<Row>;
+  /** Rows asked for that are on their way to us. */
+  readonly waits: Set<Row>;
   /** Since when many rows wait for it without a break: it is behind. */
   behindSince: MonotonicMs | undefined;
 }
@@ -41,7 +43,7 @@ const MOST_FOLLOWERS = 8;
 /** A follower that wanted nothing for so long does not use the uplink. */
 const IDLE_MS = 2_000;
 /** A follower that was behind for so long is held up by its own link, or by ours. */
-const BEHIND_MS = 300;
+const BEHIND_MS = 500;
 /** One that shall go, but hangs on, is dropped. */
 const LINGER_MS = 10_000;
 
@@ -54,8 +56,6 @@ export class Followers {
   readonly #lingering = new Map<PeerId, MonotonicMs>();
   #beatAt: MonotonicMs = Number.POSITIVE_INFINITY;
   #told = '';
-  /** The most that this uplink was seen to carry, bytes per second. */
-  #uplinkBest = 0;
   #trialAt: MonotonicMs = Number.NEGATIVE_INFINITY;
   #trialMs: number;
   /** The rate of the follower whose place the present one took. */
@@ -105,7 +105,10 @@ export class Followers {
     follower.heardAt = this.#core.now;
     follower.activeAt = this.#core.now;
     if (this.#core.has(row)) this.#serve(follower, row);
-    else this.#wants.wantFor(id, row);
+    else {
+      follower.waits.add(row);
+      this.#wants.wantFor(id, row);
+    }
   }
 
   unwants(id: PeerId, row: Row): void {
@@ -113,7 +116,7 @@ export class Followers {
     if (follower === undefined) return;
     follower.heardAt = this.#core.now;
     this.#unserve(follower, row);
-    this.#wants.unwantFor(id, row);
+    if (follower.waits.delete(row)) this.#wants.unwantFor(id, row);
   }
 
   served(id: PeerId, row: Row, bytes: number): void {
@@ -122,21 +125,26 @@ export class Followers {
     const { now } = this.#core;
     follower.queue.delete(row);
     follower.activeAt = now;
-    follower.sent.add(bytes, now);
+    follower.sent.sent(bytes, follower.queue.size > 0, now);
     if (follower.queue.size < this.#core.limits.behindRows) follower.behindSince = undefined;
-    if (follower.sent.points >= 4) this.#uplinkBest = Math.max(this.#uplinkBest, this.#totalRate());
+    if (follower.sent.points >= 4) this.#core.uplinkBest = Math.max(this.#core.uplinkBest, this.#totalRate());
   }
 
   /** A chunk has come: it goes on at once to those that wait for it. */
   pass(row: Row, waiting: readonly PeerId[]): void {
     for (const id of waiting) {
       const follower = this.#all.get(id);
-      if (follower !== undefined) this.#serve(follower, row);
+      if (follower === undefined) continue;
+      follower.waits.delete(row);
+      this.#serve(follower, row);
     }
   }
 
   missing(row: Row, waiting: readonly PeerId[]): void {
-    for (const id of waiting) if (this.#all.has(id)) this.#tell(id, { kind: 'missing', row });
+    for (const id of waiting) {
+      this.#all.get(id)?.waits.delete(row);
+      if (this.#all.has(id)) this.#tell(id, { kind: 'missing', row });
+    }
   }
 
   /** Not held any more: what was to be sent cannot be. */
@@ -174,11 +182,26 @@ export class Followers {
       const standing = this.#upstream.standing();
       for (const id of this.#all.keys()) this.#tell(id, { kind: 'standing', ...standing });
     }
+    this.#separate();
     for (const [id, until] of this.#lingering) {
       if (now < until) continue;
       this.#lingering.delete(id);
       this.#core.act({ kind: 'drop-follower', follower: id });
     }
+  }
+
+  /** Two that were kept while the uplink had room, and fill it now: the slower one goes behind the other. */
+  #separate(): void {
+    if (this.#all.size < 2) return;
+    const { now } = this.#core;
+    const behind = [...this.#all.values()]
+      .filter(({ behindSince }) => behindSince !== undefined && now - behindSince >= 2 * BEHIND_MS)
+      .sort((a, b) => b.held - a.held);
+    const [first] = behind;
+    const last = behind.at(-1);
+    if (first === undefined || last === undefined || first === last) return;
+    if (this.#totalRate() < 0.7 * this.#core.uplinkBest) return;
+    this.#move(last, first.ref, 'full');
   }
 
   nextWake(): MonotonicMs {
@@ -203,8 +226,8 @@ export class Followers {
       return;
     }
     const victim = attach.insteadOf === undefined ? undefined : this.#all.get(attach.insteadOf);
-    if (victim !== undefined && this.#mayReplace(victim)) {
-      this.#replaced = victim.sent.rate(this.#core.now);
+    if (victim !== undefined && this.#mayReplace(victim, attach.rate)) {
+      this.#replaced = this.#rateOf(victim);
       this.#keep(ref, attach.held, attach.rate);
       this.#move(victim, ref, 'slow');
       return;
@@ -232,18 +255,18 @@ export class Followers {
   }
 
   /** Go round: may the one that asks take this follower's place? */
-  #mayReplace(victim: Follower): boolean {
+  #mayReplace(victim: Follower, claim: number): boolean {
     const { now, limits } = this.#core;
     if (now - victim.heardAt >= limits.silenceMs) return true;
     if (victim.behindSince === undefined || now - victim.behindSince < BEHIND_MS) return false;
-    const rate = victim.sent.rate(now);
-    // The one that took a slow one's place is no faster: it is this uplink that is slow.
-    if (this.#replaced !== undefined && rate > 0 && rate <= 1.25 * this.#replaced)
-      this.#uplinkBest = Math.max(rate, this.#replaced);
-    if (rate < 0.7 * this.#uplinkBest) return true;
-    if (now < this.#trialAt) return false;
+    const rate = this.#rateOf(victim);
+    const known = Math.max(this.#core.uplinkBest, this.#upstream.standing().rate, claim);
+    if (known > 0 && rate >= 0.7 * known) return false;
+    // The one that took a slow one's place is no faster: it is this uplink that is slow. Still, both may have been.
+    const inVain = this.#replaced !== undefined && rate <= 1.25 * this.#replaced;
+    if (inVain && now < this.#trialAt) return false;
+    this.#trialMs = inVain ? 10 * this.#trialMs : limits.trialMs;
     this.#trialAt = now + this.#trialMs;
-    this.#trialMs *= 3;
     return true;
   }
 
@@ -255,7 +278,7 @@ export class Followers {
 
   #hasRoom(rate: number): boolean {
     if (rate === 0 || this.#all.size >= MOST_FOLLOWERS) return false;
-    return this.#totalRate() + rate <= 0.9 * this.#uplinkBest;
+    return this.#totalRate() + rate <= 0.9 * this.#core.uplinkBest;
   }
 
   /** The fastest follower that uses the uplink; undefined when nobody does. */
@@ -264,16 +287,29 @@ export class Followers {
     let best: Follower | undefined;
     for (const follower of this.#all.values()) {
       const idle = now - follower.activeAt > IDLE_MS && now - follower.since > IDLE_MS;
-      if (idle && follower.queue.size === 0) continue;
+      if (idle && follower.queue.size + follower.waits.size === 0) continue;
       if (now - follower.heardAt >= limits.silenceMs) continue;
-      if (best === undefined || follower.sent.rate(now) > best.sent.rate(now)) best = follower;
+      if (best === undefined || this.#rateOf(follower) > this.#rateOf(best)) best = follower;
     }
     return best;
   }
 
+  #rateOf(follower: Follower): number {
+    const [next] = follower.queue;
+    return follower.sent.rate(next === undefined ? 0 : this.#core.setup.storedBytes(next), this.#core.now);
+  }
+
+  /** For screens: bytes per second that each is sent. */
+  rates(): { id: PeerId; rate: number; held: number }[] {
+    return [...this.#all.values()].map((follower) => {
+      const { ref, held } = follower;
+      return { id: ref.id, rate: Math.round(this.#rateOf(follower)), held };
+    });
+  }
+
   #totalRate(): number {
     let total = 0;
-    for (const follower of this.#all.values()) total += follower.sent.rate(this.#core.now);
+    for (const follower of this.#all.values()) total += this.#rateOf(follower);
     return total;
   }
 
@@ -287,8 +323,9 @@ export class Followers {
       heardAt: now,
       activeAt: now,
       since: now,
-      sent: new RateMeter(),
+      sent: new BusyMeter(),
       queue: new Set(),
+      waits: new Set(),
       behindSince: undefined,
     });
     this.#beatAt = Math.min(this.#beatAt, now + limits.beatMs);
@@ -323,19 +360,21 @@ export class Followers {
     const { id } = follower.ref;
     for (const row of follower.queue) this.#core.act({ kind: 'unserve', follower: id, row });
     this.#all.delete(id);
-    for (const row of this.#wants.rowsFor(id)) this.#wants.unwantFor(id, row);
+    for (const row of follower.waits) this.#wants.unwantFor(id, row);
   }
 
   #serve(follower: Follower, row: Row): void {
     if (follower.queue.has(row)) return;
     follower.queue.add(row);
     follower.activeAt = this.#core.now;
+    follower.sent.begin(this.#core.now);
     if (follower.queue.size >= this.#core.limits.behindRows) follower.behindSince ??= this.#core.now;
     this.#core.act({ kind: 'serve', follower: follower.ref.id, row });
   }
 
   #unserve(follower: Follower, row: Row): void {
     if (!follower.queue.delete(row)) return;
+    if (follower.queue.size === 0) follower.sent.stop();
     if (follower.queue.size < this.#core.limits.behindRows) follower.behindSince = undefined;
     this.#core.act({ kind: 'unserve', follower: follower.ref.id, row });
   }

@@ -1,43 +1,89 @@
-// How fast something goes: bytes per second over the last few chunks.
+// How fast something goes: what comes in over the last few chunks, and what goes out while there is something to send.
 import type { MonotonicMs } from '../base/time.ts';
 
 const POINTS = 8;
 
-/** The rate over the last eight chunks; a stream that stops fades instead of keeping its last figure. */
-export class RateMeter {
-  readonly #at = new Float64Array(POINTS);
+/** Bytes and the milliseconds that they took, for the last eight chunks. */
+class Window {
   readonly #bytes = new Float64Array(POINTS);
-  #count = 0;
+  readonly #ms = new Float64Array(POINTS);
   #next = 0;
+  count = 0;
+  bytes = 0;
+  ms = 0;
 
-  /** Chunks since the beginning or the last `reset`, at most eight. */
+  add(bytes: number, ms: number): void {
+    const at = this.#next;
+    this.bytes += bytes - (this.#bytes[at] ?? 0);
+    this.ms += ms - (this.#ms[at] ?? 0);
+    this.#bytes[at] = bytes;
+    this.#ms[at] = ms;
+    this.#next = (at + 1) % POINTS;
+    if (this.count < POINTS) this.count++;
+  }
+}
+
+/** What comes in, pauses included; a stream that stops fades instead of keeping its last figure. */
+export class RateMeter {
+  readonly #window = new Window();
+  #last: MonotonicMs | undefined;
+
+  /** Chunks counted, at most eight; the first only starts the clock. */
   get points(): number {
-    return this.#count;
+    return this.#window.count;
   }
 
   add(bytes: number, now: MonotonicMs): void {
-    this.#at[this.#next] = now;
-    this.#bytes[this.#next] = bytes;
-    this.#next = (this.#next + 1) % POINTS;
-    if (this.#count < POINTS) this.#count++;
+    if (this.#last !== undefined) this.#window.add(bytes, now - this.#last);
+    this.#last = now;
   }
 
-  reset(): void {
-    this.#count = 0;
-    this.#next = 0;
-  }
-
-  /** Bytes per second; 0 when fewer than two chunks say anything. */
+  /** Bytes per second; 0 before two chunks have come. */
   rate(now: MonotonicMs): number {
-    if (this.#count < 2) return 0;
-    const first = (this.#next - this.#count + POINTS) % POINTS;
-    const last = (this.#next - 1 + POINTS) % POINTS;
-    let sum = 0;
-    for (let i = 1; i < this.#count; i++) sum += this.#bytes[(first + i) % POINTS] ?? 0;
-    const start = this.#at[first] ?? 0;
-    const end = this.#at[last] ?? 0;
-    const meanMs = (end - start) / (this.#count - 1);
-    const spanMs = now - end > 2 * meanMs ? now - start : end - start;
-    return spanMs > 0 ? (sum * 1_000) / spanMs : 0;
+    const { count, bytes, ms } = this.#window;
+    if (count === 0 || this.#last === undefined) return 0;
+    const sinceMs = now - this.#last;
+    const spanMs = sinceMs > (2 * ms) / count ? ms + sinceMs : ms;
+    return spanMs > 0 ? (bytes * 1_000) / spanMs : 0;
+  }
+}
+
+/** What goes out while there is something to send: the speed of the link, not of the demand. */
+export class BusyMeter {
+  readonly #window = new Window();
+  /** Since when something has been waiting to be sent, or when the last was sent. */
+  #since: MonotonicMs | undefined;
+
+  get points(): number {
+    return this.#window.count;
+  }
+
+  /** Something is to be sent. */
+  begin(now: MonotonicMs): void {
+    this.#since ??= now;
+  }
+
+  /** It was sent; `more` waits. */
+  sent(bytes: number, more: boolean, now: MonotonicMs): void {
+    if (this.#since !== undefined) this.#window.add(bytes, now - this.#since);
+    this.#since = more ? now : undefined;
+  }
+
+  /** Nothing waits any more. */
+  stop(): void {
+    this.#since = undefined;
+  }
+
+  /**
+   * Bytes per second, or at most so many while the first is on its way: `nextBytes` have not been sent since.
+   * 0: nothing is known.
+   */
+  rate(nextBytes: number, now: MonotonicMs): number {
+    const { count, bytes, ms } = this.#window;
+    const sinceMs = this.#since === undefined ? 0 : now - this.#since;
+    if (count === 0) return sinceMs > 0 ? (nextBytes * 1_000) / sinceMs : 0;
+    const slower = sinceMs > (1.5 * ms) / count;
+    const spanMs = slower ? ms + sinceMs : ms;
+    return spanMs > 0 ? ((slower ? bytes + nextBytes : bytes) * 1_000) / spanMs : 0;
   }
 }

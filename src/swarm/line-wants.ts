@@ -94,13 +94,6 @@ export class Wants {
     if (!this.isWanted(row)) this.#delayed.delete(row);
   }
 
-  /** All rows that this follower waits for. */
-  rowsFor(follower: PeerId): Row[] {
-    const rows: Row[] = [];
-    for (const [row, who] of this.#followers) if (who.includes(follower)) rows.push(row);
-    return rows;
-  }
-
   /** Every wanted row, queued or not. */
   *all(): Iterable<Row> {
     for (const row of this.#followers.keys()) yield row;

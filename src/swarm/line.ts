@@ -84,17 +84,12 @@ class Line implements LineMachine {
     const feeder = this.#up.current;
     const { now, heldCount, paused } = this.#core;
     const crosses = this.#wants.fetchedFrom('wan').size > 0;
-    const followers = [...this.#followers.all()].map((follower) => ({
-      id: follower.ref.id,
-      rate: Math.round(follower.sent.rate(now)),
-      held: follower.held,
-    }));
     return {
       feeder: feeder?.ref.id ?? (crosses ? 'wan' : undefined),
       depth: this.#standing().depth,
       held: heldCount,
       rate: Math.round(feeder?.rate.rate(now) ?? 0),
-      followers,
+      followers: this.#followers.rates(),
       holds: this.#wants.holds,
       paused,
     };

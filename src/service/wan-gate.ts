@@ -55,6 +55,7 @@ export function createWanGate(options: WanGateOptions): WanGate {
   const transfers: Transfer[] = [];
   let control: Control = NOTHING_TOLD;
   let crossers = 1;
+  let limitChanges = 0;
 
   const siteLimit = () => (control.wanLimit === undefined ? options.limit : control.wanLimit);
 
@@ -67,13 +68,31 @@ export function createWanGate(options: WanGateOptions): WanGate {
     }
   }
 
+  function change(): void {
+    limitChanges++;
+    bucket.change(shareOf(siteLimit(), crossers), clock.nowMs());
+  }
+
+  /**
+   * One a transfer. Each goes on when the debt that there was after its own last read is paid: so all take turns, and
+   * none reads its chunk to the end while the others stand.
+   */
   function meterFor({ purpose, title }: WanUse): Meter {
+    let goOnMs = 0;
+    let underLimit = limitChanges;
     return {
       count(bytes, source) {
         ledger.count({ purpose, title, source }, bytes);
-        bucket.spend(bytes, clock.nowMs());
+        const now = clock.nowMs();
+        bucket.spend(bytes, now);
+        goOnMs = now + bucket.waitMs(now);
+        underLimit = limitChanges;
       },
-      waitMs: () => Math.min(LONGEST_WAIT_MS, bucket.waitMs(clock.nowMs())),
+      waitMs() {
+        const now = clock.nowMs();
+        const leftMs = underLimit === limitChanges ? goOnMs - now : bucket.waitMs(now);
+        return Math.max(0, Math.min(LONGEST_WAIT_MS, leftMs));
+      },
     };
   }
 
@@ -130,20 +149,21 @@ export function createWanGate(options: WanGateOptions): WanGate {
       fetch: (wanted, fetchOptions = {}) => fetchThrough(source, useOf(wanted), wanted, fetchOptions),
     }),
     files(source) {
-      const meter = meterFor({ purpose: 'catalogue', title: '' });
+      const use: WanUse = { purpose: 'catalogue', title: '' };
       return {
         name: source.name,
-        fetchFile: (path, fileOptions) => source.fetchFile(path, { ...fileOptions, meter }),
+        fetchFile: (path, fileOptions) => source.fetchFile(path, { ...fileOptions, meter: meterFor(use) }),
       };
     },
     apply(next) {
       control = next;
-      bucket.change(shareOf(siteLimit(), crossers), clock.nowMs());
+      change();
       settle();
     },
     share(count) {
+      if (count === crossers) return;
       crossers = count;
-      bucket.change(shareOf(siteLimit(), crossers), clock.nowMs());
+      change();
     },
     waiting: () => [...new Set(transfers.map((one) => one.title))],
     limit: () => bucket.limit,

@@ -4,7 +4,8 @@ import type { MonotonicMs } from '../base/time.ts';
 import { DEAD_MS, overdueMs, PROBE_MS, spreadMs } from './beacon-pace.ts';
 import type { BeaconEndpoint, BeaconTable, HeardPeer } from './beacon-table.ts';
 
-const ASK_AGAIN_MS = 400;
+const ASK_AGAIN_MS = 300;
+const LONGEST_ASK_MS = 6_400;
 const ASKS_AT_ONCE = 16;
 const PROBES_AT_ONCE = 64;
 /** Whoever has just come announces itself, and so do those that it greets: asking is for what got lost. */
@@ -33,7 +34,7 @@ export class Asks {
     const to: BeaconEndpoint[] = [];
     for (const peer of this.#asking) {
       if (peer.askAt > now || to.length === ASKS_AT_ONCE) continue;
-      const waitMs = ASK_AGAIN_MS * 2 ** Math.min(peer.asks, 4);
+      const waitMs = Math.min(ASK_AGAIN_MS * 1.5 ** peer.asks, LONGEST_ASK_MS);
       peer.asks += 1;
       peer.askAt = now + waitMs + randomInt(this.#random, spreadMs(peers));
       to.push(peer.path.endpoint);
@@ -59,9 +60,9 @@ export function listenForSilence(table: BeaconTable, now: MonotonicMs): Silence 
   const dead: HeardPeer[] = [];
   const probe: BeaconEndpoint[] = [];
   for (const peer of table.all()) {
-    const silence = now - peer.heardAt;
-    if (silence < overdue) break;
-    if (silence >= DEAD_MS) {
+    // The same sums as in `silenceAt`: a difference may round to the other side, and we would be woken without end.
+    if (now < peer.heardAt + overdue) break;
+    if (now >= peer.heardAt + DEAD_MS) {
       dead.push(peer);
       continue;
     }

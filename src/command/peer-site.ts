@@ -25,15 +25,16 @@ import type { Catalogue } from '../service/catalogue.ts';
 import type { ContentService } from '../service/content.ts';
 import { createControl } from '../service/control.ts';
 import type { SiteForHttp } from '../service/http-site.ts';
+import { createLanPace, type LanPace } from '../service/lan-pace.ts';
 import type { WanLedger } from '../service/ledger.ts';
 import { createLineImages } from '../service/line-images.ts';
 import { createPresence } from '../service/presence.ts';
 import { createReplicas } from '../service/replicas.ts';
-import { createSiteNode, type PeerSiteNode } from '../service/site-node.ts';
+import { createSiteNode, type PeerSiteNode, sentBytes } from '../service/site-node.ts';
 import { createSiteSource } from '../service/site-source.ts';
 import { createSiteViews } from '../service/site-view.ts';
 import type { WanGate, WanUse } from '../service/wan-gate.ts';
-import { Bucket } from '../swarm/budget.ts';
+import { isPaused } from '../swarm/control.ts';
 import { type Candidate, designated, rankForWan } from '../swarm/election.ts';
 import { createLine } from '../swarm/line.ts';
 import { wishesOf } from '../swarm/replica-wishes.ts';
@@ -65,6 +66,8 @@ export interface PeerSite {
   readonly source: ChunkSource;
   readonly node: PeerSiteNode;
   readonly routes: SiteForHttp;
+  /** Limit of what leaves for the LAN. */
+  readonly lan: LanPace;
   /** For the agents of machines that boot from us. */
   readonly swarm: (localAddress: string) => CheckInAnswer['swarm'];
   /** What a transfer over the WAN is for. */
@@ -129,7 +132,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
     unzstd,
     log: part('line'),
   });
-  const lan = new Bucket(config.lanLimit, clock.nowMs());
+  const lan = createLanPace({ limit: config.lanLimit, clock, timers });
   const node = createSiteNode({
     presence,
     role: 'peer',
@@ -142,7 +145,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
     createMachine: (setup) => createLine(setup),
     hash: digestOf,
     openImage: (manifest) => images.open(manifest),
-    pace: { take: (bytes) => lan.take(bytes, clock.nowMs()), waitMs: () => lan.waitMs(clock.nowMs(), 1) },
+    pace: lan,
   });
 
   const peerSources = createPeerSources(part('peers'));
@@ -164,10 +167,6 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
     timers,
     log: part('control'),
   });
-  const lanLimit = () => {
-    const told = control.told().control.lanLimit;
-    return told === undefined ? config.lanLimit : told;
-  };
   const replicas = createReplicas({
     site: label,
     presence,
@@ -183,7 +182,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
         bootHost: config.tags.includes(TAGS.bootHost),
         find: (reference) => findImage(inCatalogue(), reference),
       }),
-    isPaused: (title) => node.lines().some((line) => line.image.title === title && line.state().paused),
+    isPaused: (title) => isPaused(control.told().control, title),
     store,
     get: (wanted) => content.get(wanted),
     open: images.open,
@@ -199,6 +198,8 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
     httpPort: parts.httpPort,
     tags,
     unfit,
+    sentBytes: () => sentBytes(node.stats()),
+    clock,
     timers,
   });
   const views = createSiteViews({
@@ -206,7 +207,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
     lines: node.lines,
     control,
     gate,
-    lanLimit,
+    lanLimit: lan.limit,
     ledger,
     replicas: replicas.views,
     ask: askPeer,
@@ -231,6 +232,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
   return {
     source,
     node,
+    lan,
     routes: {
       views,
       control,
@@ -251,10 +253,14 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
       const found = image === undefined ? undefined : byManifest(image);
       if (image === undefined || found === undefined) return { purpose: 'catalogue', title: '' };
       const filling = replicas.filling();
+      const replica = filling?.manifest === image ? filling.purpose : undefined;
+      const line = node.lines().find((one) => one.image.manifest === image);
       const isPackage = catalogue.packages().includes(found);
       const plain = isPackage ? 'package' : 'image';
       return {
-        purpose: filling?.manifest === image ? filling.purpose : plain,
+        purpose: replica ?? plain,
+        // As soon as somebody waits for what we fill, it is no longer only for later.
+        background: replica !== undefined && (line?.state().followers.length ?? 0) === 0,
         title: `${found.name} ${found.version}`,
       };
     },
@@ -273,7 +279,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
       });
       control.onChange((told) => {
         gate.apply(told.control);
-        lan.change(lanLimit(), clock.nowMs());
+        lan.apply(told.control);
         announcer.now();
         replicas.look();
       });

@@ -168,6 +168,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     sources: () => wanSources.map(({ base }) => base),
     swarm: site.swarm,
     siteRoutes: site.routes,
+    lan: site.lan,
     stats: statsOf({ dhcp, tftp, ledger }),
     ...(config.adminToken === null ? {} : { adminToken: config.adminToken }),
     clock,

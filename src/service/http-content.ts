@@ -7,16 +7,19 @@ import type { Wanted } from '../chunk/ports.ts';
 import { addressOf } from './http-boot.ts';
 import type { CatalogueForHttp, ContentForHttp } from './http-ports.ts';
 import { IMMUTABLE, sendStored } from './http-send.ts';
+import type { LanPace } from './lan-pace.ts';
 
 export interface ContentRoutesOptions {
   readonly content: ContentForHttp;
   readonly catalogue: CatalogueForHttp;
   readonly idleMs: number;
   readonly onServed: (bytes: number, address: string) => void;
+  /** Limit of what leaves for the LAN. */
+  readonly lan?: LanPace | undefined;
 }
 
 export function contentRoutes(app: FastifyInstance, options: ContentRoutesOptions): void {
-  const { catalogue, content, onServed } = options;
+  const { catalogue, content, lan, onServed } = options;
 
   app.route<{ Params: { folder: string; hex: string } }>({
     method: ['GET', 'HEAD'],
@@ -41,7 +44,7 @@ export function contentRoutes(app: FastifyInstance, options: ContentRoutesOption
           etag: `"${digest}"`,
           contentType: 'application/octet-stream',
           cacheControl: IMMUTABLE,
-          read: (offset, length) => chunk.read(offset, length),
+          read: (offset, length) => lan?.read(chunk, offset, length) ?? chunk.read(offset, length),
         });
         onServed(sent, addressOf(request));
       } finally {

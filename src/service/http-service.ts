@@ -14,6 +14,7 @@ import { healthRoutes, type ReadyCheck } from './http-health.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits, limitConnections } from './http-limits.ts';
 import type { CatalogueForHttp, ContentForHttp, StatsSuppliers } from './http-ports.ts';
 import { type SiteForHttp, siteAdminRoutes, siteFactRoutes } from './http-site.ts';
+import type { LanPace } from './lan-pace.ts';
 import type { Machines } from './machines.ts';
 import { createMetrics } from './metrics.ts';
 
@@ -37,6 +38,8 @@ export interface HttpServiceOptions {
   /** Further conditions of `/readyz`. */
   readonly checks?: () => readonly ReadyCheck[];
   readonly stats?: StatsSuppliers;
+  /** Limit of what leaves for the LAN. */
+  readonly lan?: LanPace | undefined;
   /** Without it there are no routes of the site: a peer alone. */
   readonly siteRoutes?: SiteForHttp | undefined;
   readonly adminToken?: string | undefined;

@@ -20,7 +20,7 @@ import { type ContentService, createContentService } from '../service/content.ts
 import { createContentServer } from '../service/http-content-only.ts';
 import { createLineImages } from '../service/line-images.ts';
 import { createPresence } from '../service/presence.ts';
-import { createSiteNode } from '../service/site-node.ts';
+import { createSiteNode, sentBytes } from '../service/site-node.ts';
 import { createSiteSource } from '../service/site-source.ts';
 import { type Candidate, designated, rankForWan } from '../swarm/election.ts';
 import { createLine } from '../swarm/line.ts';
@@ -47,6 +47,8 @@ export interface FetchSite {
   /** The line of the package. */
   open(entry: CataloguePackage): Promise<ChunkSource>;
   feed(): FeedState;
+  /** Does somebody follow us who has not all of it yet? */
+  isNeeded(): boolean;
   close(): Promise<void>;
 }
 
@@ -144,6 +146,8 @@ export async function openFetchSite(options: FetchSiteOptions): Promise<FetchSit
     httpPort: () => httpPort,
     tags: () => tags,
     unfit: () => unfit,
+    sentBytes: () => sentBytes(node.stats()),
+    clock,
     timers,
   });
 
@@ -183,6 +187,7 @@ export async function openFetchSite(options: FetchSiteOptions): Promise<FetchSit
         followers: state?.followers.length ?? 0,
       };
     },
+    isNeeded: () => line?.state().followers.some(({ held }) => held < (line?.image.rows ?? 0)) ?? false,
     async close() {
       announcer.stop();
       await node.leave(LEAVE_MS);

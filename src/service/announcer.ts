@@ -1,5 +1,5 @@
 // Says to the site what this peer is, holds and does, as often as it changes.
-import type { Timers } from '../base/time.ts';
+import type { Clock, Timers } from '../base/time.ts';
 import type { SiteNode } from '../swarm/node-ports.ts';
 import {
   type Announcement,
@@ -9,6 +9,7 @@ import {
   type Presence,
   type UnfitReason,
 } from '../swarm/site.ts';
+import { UplinkMeter } from '../swarm/uplink.ts';
 
 export interface AnnouncerOptions {
   readonly presence: Presence;
@@ -18,6 +19,9 @@ export interface AnnouncerOptions {
   readonly httpPort: () => number;
   readonly tags: () => readonly string[];
   readonly unfit: () => readonly UnfitReason[];
+  /** Bytes of chunks sent to others so far, by all lines. */
+  readonly sentBytes: () => number;
+  readonly clock: Clock;
   readonly timers: Timers;
 }
 
@@ -33,6 +37,7 @@ const EVERY_MS = 1_000;
 
 export function createAnnouncer(options: AnnouncerOptions): Announcer {
   const { presence, timers } = options;
+  const uplink = new UplinkMeter();
   let said = '';
   let cancel: (() => void) | undefined;
 
@@ -50,7 +55,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
       httpPort: options.httpPort(),
       tags: options.tags(),
       holdings: holdings.filter(({ held }) => held > 0),
-      freeUplinkBytesPerSecond: 0,
+      freeUplinkBytesPerSecond: uplink.free(options.sentBytes(), options.clock.nowMs()),
       unfit: options.unfit(),
       crossing: lines
         .filter(({ state }) => state.feeder === 'wan')

@@ -235,6 +235,13 @@ export function createSiteNode(options: SiteNodeOptions): PeerSiteNode {
   };
 }
 
+/** Of chunks, by all lines that are there. */
+export function sentBytes({ lines }: SiteNodeStats): number {
+  return lines
+    .flatMap(({ stats }) => Object.values(stats.bytesOut))
+    .reduce((total, bytes) => total + bytes, 0);
+}
+
 /** A peer without a way out may still serve. */
 function linePeer(peer: SitePeer, key: ImageKey, rows: number): LinePeer {
   const { id, address, port, role, freeUplinkBytesPerSecond } = peer;

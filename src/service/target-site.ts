@@ -12,7 +12,7 @@ import type { JoinOptions, Line } from '../swarm/node-ports.ts';
 import { DEFAULT_SITE_PORT, type PeerId, type Presence, type UnfitReason } from '../swarm/site.ts';
 import { type Announcer, createAnnouncer } from './announcer.ts';
 import { createPresence } from './presence.ts';
-import { createSiteNode, type PeerSiteNode } from './site-node.ts';
+import { createSiteNode, type PeerSiteNode, sentBytes } from './site-node.ts';
 
 export interface TargetSiteOptions {
   /** Made up for this boot. */
@@ -42,6 +42,8 @@ export interface TargetSite {
   join(options: JoinOptions): Promise<Line | undefined>;
   /** `10.77.0.12 (target)`. */
   nameOf(peer: PeerId): string;
+  /** Bytes of chunks sent to others, by lines that have not been left. */
+  servedBytes(): number;
   /** Lines are to be left before. */
   close(): Promise<void>;
 }
@@ -82,15 +84,23 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
       openImage: async () => undefined,
     });
     port = (await node.start()).port;
-    await presence.start();
+    try {
+      await presence.start();
+    } catch (error) {
+      await node.stop();
+      throw error;
+    }
     for (const { address, port: at } of peers) presence.tellOf({ address: address as Ipv4, port: at });
     const announcer = createAnnouncer({
       ...own,
       presence,
       timers,
       lines: node.lines,
+      tags: () => tags,
       httpPort: () => 0,
       unfit: () => unfit,
+      sentBytes: () => sentBytes(node.stats()),
+      clock,
     });
     announcer.start();
     return { presence, node, announcer };
@@ -118,6 +128,11 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
     nameOf(id) {
       const peer = opened?.presence.peers().find((one) => one.id === id);
       return peer === undefined ? id : `${peer.address} (${peer.role})`;
+    },
+    servedBytes() {
+      const lines = opened?.node.stats().lines ?? [];
+      const sent = lines.flatMap(({ stats }) => Object.values(stats.bytesOut));
+      return sent.reduce((sum, bytes) => sum + bytes, 0);
     },
     async close() {
       const all = await opening;

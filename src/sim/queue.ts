@@ -1,6 +1,12 @@
 // The event queue: a virtual clock that jumps from one event to the next, ties in the order they were made.
 import type { MonotonicMs } from '../base/time.ts';
 
+/**
+ * The clock ticks so often in a millisecond. A power of two, so that sums and differences of times are exact: else a machine
+ * that is woken at `since + wait` could find that `now - since < wait`, for ever, since no time passes here while it looks.
+ */
+const TICKS = 1024;
+
 export interface Ticket {
   readonly atMs: MonotonicMs;
   readonly order: number;
@@ -17,7 +23,7 @@ export class EventQueue {
 
   /** Never before now: what is asked for in the past happens next. */
   at(atMs: MonotonicMs, run: () => void): Ticket {
-    const ticket = { atMs: Math.max(atMs, this.nowMs), order: this.#order++, run };
+    const ticket = { atMs: Math.max(Math.ceil(atMs * TICKS) / TICKS, this.nowMs), order: this.#order++, run };
     this.#up(ticket);
     return ticket;
   }

@@ -32,7 +32,7 @@ export const DEFAULT_SCENARIO: Scenario = {
   peers: 1,
   chunks: 1024,
   chunkBytes: 1_200_000,
-  variation: 0.2,
+  variation: 0.02,
   lanRate: 12_500,
   halfDuplex: false,
   lanDelayMs: 0.2,

@@ -2,6 +2,7 @@
 import type { Ipv4 } from '../base/addresses.ts';
 import { type Random, randomInt, seededRandom } from '../base/random.ts';
 import type { MonotonicMs } from '../base/time.ts';
+import type { Row } from '../swarm/line-ports.ts';
 import { DEFAULT_SITE_PORT, type PeerId, type PeerRole } from '../swarm/site.ts';
 import { Checks } from './checks.ts';
 import { makeImage, type SimImage } from './image.ts';
@@ -59,6 +60,7 @@ export class World {
   /** Until then something is broken from outside: standing still is no fault. */
   excusedUntilMs: MonotonicMs = 0;
   readonly #byId = new Map<PeerId, SimNode>();
+  readonly #told: ((what: string) => void)[] = [];
   readonly #finished: ((node: SimNode) => void)[] = [];
 
   constructor(spec: WorldSpec, parts: Parts, observers: readonly Observer[] = []) {
@@ -123,6 +125,20 @@ export class World {
     node.start();
     this.checks.restarted(node.id, (row) => node.holds(row));
     this.checks.moved();
+  }
+
+  lose(node: SimNode, row: Row): void {
+    node.lose(row);
+    this.checks.lost(node.id, row);
+  }
+
+  /** For the trace: something that befalls the site. */
+  tell(what: string): void {
+    for (const listener of this.#told) listener(what);
+  }
+
+  onTold(listener: (what: string) => void): void {
+    this.#told.push(listener);
   }
 
   /** What happens now is nobody's fault for so long. */

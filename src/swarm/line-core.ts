@@ -3,6 +3,7 @@ import { type Random, seededRandom } from '../base/random.ts';
 import type { MonotonicMs } from '../base/time.ts';
 import { Bans } from './ban.ts';
 import type { LineAction, LineNote, LinePeer, LineSetup, Row, SourceId } from './line-ports.ts';
+import { RateMeter } from './line-rates.ts';
 import { mix } from './mix.ts';
 import type { PeerId } from './site.ts';
 
@@ -23,7 +24,7 @@ export interface LineLimits {
   readonly retryMs: readonly [first: number, longest: number];
   /** A source that failed is not asked for so long, doubled with each failure. */
   readonly asideMs: readonly [first: number, longest: number];
-  /** First question to go round a slow feeder, so long after attaching; doubled with each refusal. */
+  /** First question to go round a slow feeder, so long after attaching; four times, then doubled with each refusal. */
   readonly roundMs: readonly [first: number, longest: number];
   /** A follower with so many chunks waiting for it is behind. */
   readonly behindRows: number;
@@ -46,7 +47,7 @@ export const LINE_LIMITS: LineLimits = {
   dialMs: 400,
   retryMs: [100, 1_000],
   asideMs: [1_000, 60_000],
-  roundMs: [700, 15_000],
+  roundMs: [500, 15_000],
   behindRows: 3,
   aheadRows: 16,
   trialMs: 2_000,
@@ -79,6 +80,9 @@ export class LineCore {
   leaving = false;
   /** The most that our uplink was seen to carry, bytes per second. */
   uplinkBest = 0;
+  /** What comes in, from wherever, and the most of it so far. */
+  readonly intake = new RateMeter();
+  intakeBest = 0;
   /** When anything last moved on: a chunk came. */
   progressAt: MonotonicMs = 0;
   readonly #asides = new Map<PeerId, { failures: number; untilMs: MonotonicMs }>();
@@ -113,6 +117,13 @@ export class LineCore {
   /** Do we cross the WAN? */
   get isDesignated(): boolean {
     return this.designated === this.setup.self;
+  }
+
+  /** A chunk has come. */
+  took(bytes: number): void {
+    this.progressAt = this.now;
+    this.intake.add(bytes, this.now);
+    if (this.intake.points >= 3) this.intakeBest = Math.max(this.intakeBest, this.intake.rate(this.now));
   }
 
   act(action: LineAction): void {

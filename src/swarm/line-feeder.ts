@@ -36,6 +36,8 @@ interface Attempt {
 /** Steps of one walk: a line of so many is walked to its end; more is somebody's game. */
 const MOST_STEPS = 1_000;
 /** A feeder that has so many chunks more than we can only be as slow as the link between us. */
+/** So often the one right above the feeder is asked before those further up. */
+const PATIENT_ROUNDS = 4;
 const WELL_AHEAD_ROWS = 4;
 
 export class Upwards {
@@ -392,7 +394,7 @@ export class Upwards {
       feeder.standing.held < this.#core.heldCount + WELL_AHEAD_ROWS;
     // First the one above the feeder; then further up, for two slow ones may stand behind each other.
     const chain = [feeder.ref, ...feeder.standing.above];
-    const step = this.#roundAsked % Math.max(chain.length - 1, 1);
+    const step = Math.max(this.#roundAsked - PATIENT_ROUNDS, 0) % Math.max(chain.length - 1, 1);
     const slow = chain[step];
     const above = chain[step + 1];
     if (!atHeels || slow === undefined || above === undefined || !this.#core.usable(above.id)) {
@@ -405,7 +407,8 @@ export class Upwards {
   }
 
   #notRound(): void {
-    this.#roundMs = Math.min(this.#roundMs * 2, this.#core.limits.roundMs[1]);
+    if (this.#roundAsked > PATIENT_ROUNDS)
+      this.#roundMs = Math.min(this.#roundMs * 2, this.#core.limits.roundMs[1]);
     this.#roundAt = this.#core.now + this.#jittered(this.#roundMs);
   }
 

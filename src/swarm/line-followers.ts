@@ -43,7 +43,7 @@ const MOST_FOLLOWERS = 8;
 /** A follower that wanted nothing for so long does not use the uplink. */
 const IDLE_MS = 2_000;
 /** A follower that was behind for so long is held up by its own link, or by ours. */
-const BEHIND_MS = 500;
+const BEHIND_MS = 400;
 /** One that shall go, but hangs on, is dropped. */
 const LINGER_MS = 10_000;
 
@@ -127,7 +127,7 @@ export class Followers {
     follower.activeAt = now;
     follower.sent.sent(bytes, follower.queue.size > 0, now);
     if (follower.queue.size < this.#core.limits.behindRows) follower.behindSince = undefined;
-    if (follower.sent.points >= 4) this.#core.uplinkBest = Math.max(this.#core.uplinkBest, this.#totalRate());
+    if (follower.sent.points >= 2) this.#core.uplinkBest = Math.max(this.#core.uplinkBest, this.#totalRate());
   }
 
   /** A chunk has come: it goes on at once to those that wait for it. */
@@ -260,7 +260,7 @@ export class Followers {
     if (now - victim.heardAt >= limits.silenceMs) return true;
     if (victim.behindSince === undefined || now - victim.behindSince < BEHIND_MS) return false;
     const rate = this.#rateOf(victim);
-    const known = Math.max(this.#core.uplinkBest, this.#upstream.standing().rate, claim);
+    const known = Math.max(this.#core.uplinkBest, this.#core.intakeBest, claim);
     if (known > 0 && rate >= 0.7 * known) return false;
     // The one that took a slow one's place is no faster: it is this uplink that is slow. Still, both may have been.
     const inVain = this.#replaced !== undefined && rate <= 1.25 * this.#replaced;

@@ -88,7 +88,7 @@ class Line implements LineMachine {
       feeder: feeder?.ref.id ?? (crosses ? 'wan' : undefined),
       depth: this.#standing().depth,
       held: heldCount,
-      rate: Math.round(feeder?.rate.rate(now) ?? 0),
+      rate: Math.round(this.#core.intake.rate(now)),
       followers: this.#followers.rates(),
       holds: this.#wants.holds,
       paused,
@@ -184,8 +184,7 @@ class Line implements LineMachine {
   }
 
   #arrived(row: Row, from: SourceId, bytes: number): void {
-    const { now } = this.#core;
-    this.#core.progressAt = now;
+    this.#core.took(bytes);
     const other = this.#wants.sourceOf(row);
     if (other !== undefined && other !== from) this.#core.act({ kind: 'cancel', row, from: other });
     this.#core.setHeld(row, true);
@@ -364,9 +363,9 @@ class Line implements LineMachine {
   #standing(): Standing {
     const { heldCount, complete, isDesignated, now } = this.#core;
     const feeder = this.#up.current;
-    const rate = Math.round(feeder?.rate.rate(now) ?? 0);
+    const rate = Math.round(this.#core.intake.rate(now));
     if (complete || isDesignated) return { held: heldCount, depth: 0, above: [], rate };
-    if (feeder === undefined) return { held: heldCount, depth: NO_SOURCE, above: [], rate: 0 };
+    if (feeder === undefined) return { held: heldCount, depth: NO_SOURCE, above: [], rate };
     const depth = Math.min(feeder.standing.depth + 1, NO_SOURCE);
     const above = [feeder.ref, ...feeder.standing.above].slice(0, MOST_ABOVE);
     return { held: heldCount, depth, above, rate };

@@ -171,6 +171,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
     site: label,
     presence,
     tags: config.tags,
+    graceMs: config.replicaGraceSeconds * 1000,
     wishes: () =>
       wishesOf({
         content: inCatalogue(),

@@ -61,6 +61,7 @@ export const CONFIG_KEYS = {
   peers: z.array(peerAddress).max(64),
   quotaBytes: z.number().int().positive(),
   refreshMinutes: z.number().positive().max(1440),
+  replicaGraceSeconds: z.number().min(1).max(86_400),
   replicas: z.array(ReplicaRule).max(256),
   site: z.string().min(1).max(64).nullable(),
   sitePort: z.number().int().min(1).max(65_535),
@@ -136,6 +137,10 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
     defaultText: 'half of the size of the disk that `stateDir` is on',
   },
   refreshMinutes: { means: 'How often the origins are asked for a newer catalogue.' },
+  replicaGraceSeconds: {
+    means:
+      'How long a peer that has gone silent still counts as holding its copies: a restart shall move nothing.',
+  },
   replicas: {
     means:
       'What the site shall hold ahead of time: a list of `{image, count?, tag?}`; image is `*`, `name` or `name@version`, count the copies in the site (default 2), tag a word that a peer must have to keep it.',
@@ -188,6 +193,7 @@ export const FIXED_DEFAULTS = {
   parents: [],
   peers: [],
   refreshMinutes: 5,
+  replicaGraceSeconds: 30,
   replicas: [],
   site: null,
   sitePort: DEFAULT_SITE_PORT,

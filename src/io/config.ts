@@ -115,6 +115,7 @@ function fromText(key: ConfigKey, text: string): unknown {
     case 'httpPort':
     case 'sitePort':
     case 'refreshMinutes':
+    case 'replicaGraceSeconds':
       return /^\d+(\.\d+)?$/.test(text) ? Number(text) : text;
     case 'keepFreeBytes':
     case 'quotaBytes':

@@ -32,6 +32,8 @@ export interface ReplicasOptions {
   readonly presence: Presence;
   /** Tags that an administrator gave this peer. */
   readonly tags: readonly string[];
+  /** So long a peer that has gone silent still counts. */
+  readonly graceMs?: number;
   /** One for each image and package of the catalogue, anew each time it is asked. */
   readonly wishes: () => readonly ContentWish[];
   readonly isPaused: (title: string) => boolean;
@@ -138,7 +140,7 @@ export function createReplicas(options: ReplicasOptions): Replicas {
     for (const wish of wishes) {
       if (store.has(wish.content.manifest.digest)) await lineOf(wish);
     }
-    const peers = [...roster.update(presence.peers().map(keeperOf), now), self(wishes)];
+    const peers = [...roster.update(presence.peers().map(keeperOf), now, options.graceMs), self(wishes)];
     const next: Copy[] = [];
     for (const wish of wishes) {
       const { digest } = wish.content.manifest;

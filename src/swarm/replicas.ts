@@ -135,12 +135,6 @@ export class Roster {
     for (const [id, { atMs }] of this.#seen) if (now - atMs > graceMs) this.#seen.delete(id);
     return Array.from(this.#seen.values(), ({ keeper }) => keeper);
   }
-
-  /** When the first of the silent ones is given up, so that the site can be looked at anew then. */
-  nextWake(now: MonotonicMs, graceMs = GRACE_MS): MonotonicMs | undefined {
-    const silent = Array.from(this.#seen.values(), ({ atMs }) => atMs).filter((atMs) => atMs < now);
-    return silent.length === 0 ? undefined : Math.min(...silent) + graceMs + 1;
-  }
 }
 
 function isBootHost({ tags }: Keeper): boolean {

@@ -213,7 +213,7 @@ export class Upwards {
     if (attempt !== undefined && now >= attempt.deadline) this.#fail('no answer', true);
     const feeder = this.current;
     if (feeder === undefined) return;
-    if (now - feeder.heardAt >= limits.silenceMs) {
+    if (now >= feeder.heardAt + limits.silenceMs) {
       this.lose('silent', true);
       return;
     }

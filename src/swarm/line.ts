@@ -70,7 +70,8 @@ class Line implements LineMachine {
 
   nextWake(): MonotonicMs | undefined {
     let at = Math.min(this.#up.nextWake(), this.#followers.nextWake());
-    if (this.#wants.any) {
+    const { paused, leaving } = this.#core;
+    if (this.#wants.any && !paused && !leaving) {
       at = Math.min(at, this.#core.progressAt + this.#core.limits.patienceMs);
       at = Math.min(at, this.#wants.nextDelayed() ?? Number.POSITIVE_INFINITY);
       const { now } = this.#core;
@@ -229,10 +230,9 @@ class Line implements LineMachine {
 
   /** No progress and no source for long: whoever wants it may know another way. */
   #giveUpLate(): void {
-    const { now, progressAt, limits, paused } = this.#core;
-    if (!this.#wants.any || now - progressAt < limits.patienceMs) return;
+    const { now, progressAt, limits, paused, leaving } = this.#core;
+    if (!this.#wants.any || paused || leaving || now < progressAt + limits.patienceMs) return;
     this.#core.progressAt = now;
-    if (paused) return;
     for (const row of [...this.#wants.all()]) {
       if (this.#wants.sourceOf(row) === undefined) this.#giveUp(row, 'stalled', 'no source in sight');
     }

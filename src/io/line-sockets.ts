@@ -24,6 +24,8 @@ const PER_ADDRESS = 32;
 const TOTAL = 512;
 /** Probes after so long a silence; the kernel gives up some minutes later, so lines have beats of their own as well. */
 const KEEP_ALIVE_MS = 5_000;
+/** Somebody who does not take our last words in this time will not. */
+const LINGER_MS = 2_000;
 /** For frame heads and control; a chunk's bytes are read into the chunk. */
 const SCRATCH_BYTES = 16 * 1024;
 
@@ -60,7 +62,7 @@ export function createLineSockets(options: LineSocketsOptions = {}): LineTranspo
       return new Promise<LineListener>((resolve, reject) => {
         const at = { address: options.address ?? ANY_ADDRESS, port };
         server.once('error', (error) => reject(listenFailed(at, error)));
-        server.listen({ host: at.address, port, backlog: 256, exclusive: true }, () => {
+        server.listen({ host: at.address, port, backlog: 1024, exclusive: true }, () => {
           const bound = server.address();
           resolve({
             port: typeof bound === 'object' && bound !== null ? bound.port : port,
@@ -123,7 +125,11 @@ function wrap(socket: Socket, remote: LineEndpoint): LineSocket {
     },
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
-    end: () => void socket.end(),
+    end() {
+      socket.end();
+      const lingering = setTimeout(() => socket.destroy(), LINGER_MS);
+      socket.once('close', () => clearTimeout(lingering));
+    },
     destroy: () => void socket.destroy(),
   };
 }

@@ -67,6 +67,7 @@ export function createLineDriver(options: LineDriverOptions): LineDriver {
   const counts = new LineCounts();
   const followers = new Map<PeerId, Follower>();
   const forms = new Map<Row, ChunkForm>();
+  const unkept = new Set<Row>();
   let peers: readonly LinePeer[] = [];
   let stopped = false;
 
@@ -82,17 +83,26 @@ export function createLineDriver(options: LineDriverOptions): LineDriver {
   const memory = new LineMemory({
     boundBytes: options.memoryBytes,
     keep: (row, bytes) => local.keep(row, bytes),
-    onKept(row, bytes, error) {
-      const form = forms.get(row) ?? 'stored';
-      forms.delete(row);
-      if (error === undefined) return;
+    onKept: (row) => void forms.delete(row),
+    onUnkept(row, error) {
       counts.counts.unkept++;
       log.warn({ row, err: error }, 'chunk came but could not be kept');
-      for (const follower of followers.values()) follower.pin(row, openMemory(bytes, form));
-      loop.feed({ kind: 'gone', row });
+      unkept.add(row);
+      dropUnkept();
     },
     onRoom: (room) => (room ? sources.release() : sources.hold()),
   });
+
+  /** What could not be kept is held until those that wait for it have it. */
+  function dropUnkept(): void {
+    for (const row of unkept) {
+      if ([...followers.values()].some((follower) => follower.isToGet(row))) continue;
+      unkept.delete(row);
+      forms.delete(row);
+      memory.drop(row);
+      loop.feed({ kind: 'gone', row });
+    }
+  }
 
   const callers = new LineCallers({
     onWant: (row) => loop.feed({ kind: 'want', row }),
@@ -153,10 +163,12 @@ export function createLineDriver(options: LineDriverOptions): LineDriver {
         break;
       case 'unserve':
         followers.get(action.follower)?.unserve(action.row);
+        dropUnkept();
         break;
       case 'drop-follower':
         followers.get(action.follower)?.drop();
         followers.delete(action.follower);
+        dropUnkept();
         break;
       case 'give-up':
         giveUp(action.row, lineFailure(name, action.why, action.what));
@@ -271,10 +283,14 @@ export function createLineDriver(options: LineDriverOptions): LineDriver {
         open,
         onMessage: (message) => loop.feed({ kind: 'follower-says', follower: ref, message }),
         onWant: (row) => loop.feed({ kind: 'follower-wants', follower: ref.id, row }),
-        onUnwant: (row) => loop.feed({ kind: 'follower-unwants', follower: ref.id, row }),
+        onUnwant(row) {
+          loop.feed({ kind: 'follower-unwants', follower: ref.id, row });
+          dropUnkept();
+        },
         onServed(row, bytes) {
           counts.counts.served++;
           loop.feed({ kind: 'served', follower: ref.id, row, bytes });
+          dropUnkept();
         },
         onSent: (bytes) => counts.left(ref.id, bytes),
         onGone: (row) => loop.feed({ kind: 'gone', row }),
@@ -283,6 +299,7 @@ export function createLineDriver(options: LineDriverOptions): LineDriver {
           followers.delete(ref.id);
           log.debug({ peer: ref.id, address: ref.address, why }, 'follower gone');
           loop.feed({ kind: 'follower-lost', follower: ref.id });
+          dropUnkept();
         },
       });
       followers.set(ref.id, follower);

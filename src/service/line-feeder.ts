@@ -23,7 +23,9 @@ export interface FeederOptions {
   onMessage(message: FeederMessage): void;
   /** Bytes of a wanted chunk, the moment they have come. */
   onBytes(bytes: number): void;
-  /** Came for nothing. */
+  /** Bytes that nobody needs any more, the moment they have come. */
+  onStray(bytes: number): void;
+  /** What had come of a chunk is of no use. */
   onWaste(bytes: number): void;
   /** All of it is there, unproved; it is no longer wanted from here. */
   onWhole(row: Row, partial: Partial): void;
@@ -146,13 +148,13 @@ export function dialFeeder(options: FeederOptions): Feeder {
 
   function onPartBytes(bytes: Uint8Array): WireError | undefined {
     if (target === undefined) {
-      options.onWaste(bytes.length);
+      options.onStray(bytes.length);
       return undefined;
     }
     const { partial, row } = target;
     const skipped = Math.min(target.skip, bytes.length);
     target.skip -= skipped;
-    if (skipped > 0) options.onWaste(skipped);
+    if (skipped > 0) options.onStray(skipped);
     const rest = bytes.subarray(skipped);
     const whole = partial.bytes as Uint8Array;
     const inPlace = rest.buffer === whole.buffer && rest.byteOffset === whole.byteOffset + partial.received;

@@ -45,8 +45,8 @@ export interface Follower {
   /** Behind those already being sent. */
   serve(row: Row): void;
   unserve(row: Row): void;
-  /** It can soon no longer be opened: what waits to be sent is sent from here. */
-  pin(row: Row, open: OpenRow): void;
+  /** Is the chunk being sent to it, or waiting for that? */
+  isToGet(row: Row): boolean;
   /** Ends after what it was told. */
   drop(): void;
   close(): void;
@@ -68,7 +68,6 @@ interface WantedRow {
   cancelled: boolean;
   /** Is it being sent, or waiting for that? */
   queued: boolean;
-  pinned: OpenRow | undefined;
 }
 
 export function createFollower(options: FollowerOptions): Follower {
@@ -125,7 +124,7 @@ export function createFollower(options: FollowerOptions): Follower {
     }
     if (wants.size >= MOST_WANTS) return new WireError(`wants more than ${MOST_WANTS} chunks at once`);
     forget(row);
-    wants.set(row, { row, from, repacked, cancelled: false, queued: false, pinned: undefined });
+    wants.set(row, { row, from, repacked, cancelled: false, queued: false });
     options.onWant(row);
     return undefined;
   }
@@ -185,7 +184,6 @@ export function createFollower(options: FollowerOptions): Follower {
   }
 
   async function openFor(want: WantedRow): Promise<OpenRow | undefined> {
-    if (want.pinned !== undefined) return want.pinned;
     try {
       return await options.open(want.row);
     } catch {
@@ -256,9 +254,7 @@ export function createFollower(options: FollowerOptions): Follower {
       if (at < 0) return;
       for (const want of queue.splice(at, 1)) want.queued = false;
     },
-    pin(row, open) {
-      for (const want of queue) if (want.row === row) want.pinned = open;
-    },
+    isToGet: (row) => wants.get(row)?.queued === true,
     drop() {
       if (ended) return;
       finish();

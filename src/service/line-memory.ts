@@ -5,8 +5,10 @@ export interface LineMemoryOptions {
   /** Beyond it chunks wait for room, and their senders with them. */
   readonly boundBytes: number;
   keep(row: Row, bytes: Uint8Array): Promise<void>;
-  /** It is kept, or could not be: from now on it is not here. */
-  onKept(row: Row, bytes: Uint8Array, error?: unknown): void;
+  /** It is kept: from now on it is not here. */
+  onKept(row: Row): void;
+  /** It could not be kept: it stays here until `drop`. */
+  onUnkept(row: Row, error: unknown): void;
   /** There is room, or there is none. */
   onRoom(room: boolean): void;
 }
@@ -47,6 +49,16 @@ export class LineMemory {
     if (this.#waiting.length === 1) this.#options.onRoom(false);
   }
 
+  /** Forgets the chunk, and takes in one that waits. */
+  drop(row: Row): void {
+    this.#bytes -= this.#rows.get(row)?.length ?? 0;
+    this.#rows.delete(row);
+    const next = this.#waiting.shift();
+    if (next === undefined) return;
+    this.#take(next);
+    if (this.#waiting.length === 0) this.#options.onRoom(true);
+  }
+
   /** Resolves when all that is here has been kept. */
   async settled(): Promise<void> {
     while (this.#keeping.size > 0) await Promise.all(this.#keeping);
@@ -56,21 +68,14 @@ export class LineMemory {
     this.#rows.set(row, bytes);
     this.#bytes += bytes.length;
     const kept = this.#options.keep(row, bytes).then(
-      () => this.#kept(row, bytes),
-      (error: unknown) => this.#kept(row, bytes, error ?? new Error('not kept')),
+      () => {
+        this.drop(row);
+        this.#options.onKept(row);
+      },
+      (error: unknown) => this.#options.onUnkept(row, error),
     );
     this.#keeping.add(kept);
     void kept.finally(() => this.#keeping.delete(kept));
     handOver();
-  }
-
-  #kept(row: Row, bytes: Uint8Array, error?: unknown): void {
-    this.#bytes -= bytes.length;
-    if (this.#rows.get(row) === bytes) this.#rows.delete(row);
-    this.#options.onKept(row, bytes, error);
-    const next = this.#waiting.shift();
-    if (next === undefined) return;
-    this.#take(next);
-    if (this.#waiting.length === 0) this.#options.onRoom(true);
   }
 }

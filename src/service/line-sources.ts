@@ -72,6 +72,7 @@ export function createLineSources(options: LineSourcesOptions): LineSources {
   const untold = new Map<SourceId, { bytes: number; saidMs: MonotonicMs }>();
   let held = false;
   let stopped = false;
+  let cancelExcuse: (() => void) | undefined;
 
   function came(from: SourceId, bytes: number): void {
     counts.came(from, bytes);
@@ -85,6 +86,12 @@ export function createLineSources(options: LineSourcesOptions): LineSources {
     pending.bytes = 0;
     pending.saidMs = now;
     feed({ kind: 'bytes', from, bytes: said });
+  }
+
+  /** While we ourselves do not read, no feeder is to be taken for dead or stalled. */
+  function excuse(): void {
+    for (const from of feeders.keys()) feed({ kind: 'bytes', from, bytes: 0 });
+    cancelExcuse = options.timers.after(BYTES_EVERY_MS, excuse);
   }
 
   function waste(bytes: number): void {
@@ -114,10 +121,11 @@ export function createLineSources(options: LineSourcesOptions): LineSources {
         feed({ kind: 'feeder-says', feeder: to.id, message });
       },
       onBytes: (bytes) => came(to.id, bytes),
-      onWaste(bytes) {
+      onStray(bytes) {
         counts.came(to.id, bytes);
         waste(bytes);
       },
+      onWaste: waste,
       onWhole: (row, partial) => whole(row, partial, to.id),
       onLost: lost,
     });
@@ -261,13 +269,16 @@ export function createLineSources(options: LineSourcesOptions): LineSources {
     hold() {
       held = true;
       for (const feeder of feeders.values()) feeder.pause();
+      excuse();
     },
     release() {
       held = false;
+      cancelExcuse?.();
       for (const feeder of feeders.values()) feeder.resume();
     },
     stop() {
       stopped = true;
+      cancelExcuse?.();
       for (const feeder of feeders.values()) feeder.close();
       feeders.clear();
       for (const { abort } of wanFetches.values()) abort.abort(new Error('the line has ended'));

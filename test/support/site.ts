@@ -11,7 +11,7 @@ import { createLineSockets } from '../../src/io/line-sockets.ts';
 import { createSiteNode, type PeerSiteNode, type SiteNodeOptions } from '../../src/service/site-node.ts';
 import { designated } from '../../src/swarm/election.ts';
 import { createLine } from '../../src/swarm/line.ts';
-import type { LineTransport } from '../../src/swarm/line-transport.ts';
+import type { LineSocket, LineSocketEvents, LineTransport } from '../../src/swarm/line-transport.ts';
 import type { Line, LineImage, LocalRows } from '../../src/swarm/node-ports.ts';
 import {
   type Announcement,
@@ -104,7 +104,8 @@ export interface SiteMember {
   readonly id: PeerId;
   readonly address: Ipv4;
   readonly node: PeerSiteNode;
-  readonly transport: LineTransport;
+  /** Open connections, dialled and accepted: for ending them. */
+  readonly sockets: ReadonlySet<LineSocket>;
   readonly rows: MemoryRows;
   port: number;
   /** Dies at once: nobody hears a goodbye until `forget` of the site. */
@@ -116,6 +117,8 @@ export interface TestSite {
   add(options?: AddOptions): Promise<SiteMember>;
   /** Who crosses the WAN; by election when undefined. */
   designate(id: PeerId | undefined): void;
+  /** All say what they hold, as they do by themselves five times a second. */
+  announce(): void;
   /** The others no longer see it. */
   forget(member: SiteMember): void;
   /** Joins the line of the image and fetches all of it, eight rows at a time, in order. */
@@ -146,6 +149,36 @@ const NOTHING: Announcement = {
   unfit: [],
   crossing: [],
 };
+
+/** The same, with its open connections in the set. */
+function tracked(transport: LineTransport, sockets: Set<LineSocket>): LineTransport {
+  const track = (socket: LineSocket, events: LineSocketEvents): LineSocketEvents => ({
+    ...events,
+    onClose(why) {
+      sockets.delete(socket);
+      events.onClose(why);
+    },
+  });
+  return {
+    listen: (port, onConnection) =>
+      transport.listen(port, (socket) => {
+        sockets.add(socket);
+        return track(socket, onConnection(socket));
+      }),
+    dial(to, events) {
+      const own: LineSocketEvents = {
+        ...events,
+        onClose(why) {
+          sockets.delete(socket);
+          events.onClose(why);
+        },
+      };
+      const socket = transport.dial(to, own);
+      sockets.add(socket);
+      return socket;
+    },
+  };
+}
 
 let sites = 0;
 
@@ -215,8 +248,9 @@ export function openSite(): TestSite {
       const id = (subnet * 256 + index).toString(16).padStart(16, '0');
       const address = `127.77.${subnet}.${index}` as Ipv4;
       const { presence, enter } = presenceOf(id, address);
-      const sockets = createLineSockets({ address });
-      const transport = options.wrap?.(sockets) ?? sockets;
+      const sockets = new Set<LineSocket>();
+      const plain = tracked(createLineSockets({ address }), sockets);
+      const transport = options.wrap?.(plain) ?? plain;
       const rows: MemoryRows = memoryRows(options.rows);
       const node = createSiteNode({
         presence,
@@ -244,7 +278,7 @@ export function openSite(): TestSite {
         id,
         address,
         node,
-        transport,
+        sockets,
         rows: options.local === undefined ? rows : { ...options.local, rows: rows.rows, kept: rows.kept },
         port,
         kill: () => node.stop(),
@@ -254,6 +288,7 @@ export function openSite(): TestSite {
       announcing ??= setInterval(announceHoldings, 200);
       return member;
     },
+    announce: announceHoldings,
     designate(id) {
       chosen = id;
       tellAll();

@@ -186,6 +186,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
     isPaused: (title) => isPaused(control.told().control, title),
     store,
     get: (wanted) => content.get(wanted),
+    settled: () => content.settled(),
     open: images.open,
     join: node.join,
     clock,

@@ -40,6 +40,8 @@ export interface ReplicasOptions {
   readonly store: PinningStore;
   /** Stored bytes by digest, fetched and kept when they are not held (`ContentService.get`). */
   readonly get: (wanted: { readonly digest: Digest; readonly size?: number }) => Promise<Uint8Array>;
+  /** When all that was fetched so far is durable, or known not to be kept (`ContentService.settled`). */
+  readonly settled: () => Promise<void>;
   /** `LineImages.open` and `SiteNode`. */
   readonly open: (manifest: Digest, purpose: Purpose) => Promise<JoinOptions | undefined>;
   readonly join: (options: JoinOptions) => Line;
@@ -223,6 +225,14 @@ export function createReplicas(options: ReplicasOptions): Replicas {
         rows: 0,
       });
       await fill({ line, store, signal, onProgress: () => {} });
+      await options.settled();
+      const lost = line.image.rows - heldOf(line.image);
+      if (lost > 0 || !tablesHeld(wish)) {
+        throw new PeerbootError(
+          'PB-STORE-FULL',
+          `${lost} chunks of ${title} were fetched but could not be kept`,
+        );
+      }
       failures.delete(digest);
       log.info({ image: title, chunks: line.image.rows }, 'replica complete');
     } catch (error) {

@@ -146,7 +146,11 @@ describe('a site of three', () => {
 
     await peerboot(peer(0), 'limit', '--wan', 'none', '--everywhere');
     await peerboot(peer(0), 'resume', '--everywhere');
-    await until(async () => (await holders()).length >= 2, { timeoutMs: 20_000, what: 'two whole copies' });
+    await until(async () => (await holders()).length >= 2, {
+      timeoutMs: 20_000,
+      what: 'two whole copies',
+      everyMs: 300,
+    });
   });
 
   it('makes another copy when one that had it dies, without the WAN', async () => {
@@ -156,7 +160,11 @@ describe('a site of three', () => {
     await running.get(gone)?.stop('SIGKILL');
     running.delete(gone);
     const before = await wanBytes();
-    await until(async () => (await holders()).length === 2, { timeoutMs: 20_000, what: 'repaired' });
+    await until(async () => (await holders()).length === 2, {
+      timeoutMs: 20_000,
+      what: 'repaired',
+      everyMs: 300,
+    });
     expect(await holders()).toEqual(left);
     expect(await wanBytes()).toBe(before);
   });

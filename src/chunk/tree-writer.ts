@@ -1,4 +1,4 @@
-// Port: what makes the files of a package.
+// Ports of a package's place: what makes its files, and what lies there already.
 import type { ArchiveEntry } from './archive.ts';
 
 /** Takes entries in the order of their archive. Rejects with PB-PACKAGE-WRITE. */
@@ -9,4 +9,12 @@ export interface TreeWriter {
   data(bytes: Uint8Array): Promise<void>;
   /** Resolves once everything is durable. */
   end(): Promise<void>;
+}
+
+/** Port: plain bytes that lie there already. Nothing is proved: whoever takes a slice hashes it. */
+export interface SliceBasis {
+  has(rawDigest: Uint8Array): boolean;
+  /** Undefined when it cannot be read any more. Of slices that it has. */
+  read(rawDigest: Uint8Array, length: number): Uint8Array | undefined;
+  close(): void;
 }

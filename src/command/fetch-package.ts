@@ -1,10 +1,13 @@
 // Fetches a package: opens catalogue, sources, staging and the site, hands them to the service, and puts it in place.
+import { existsSync } from 'node:fs';
 import type { CataloguePackage } from '../api/catalogue.ts';
 import { findImage } from '../api/catalogue.ts';
 import { isPeerbootError, PeerbootError } from '../base/errors.ts';
 import { printOf } from '../chunk/content-print.ts';
+import type { SliceBasis } from '../chunk/tree-writer.ts';
 import { type FileChunkStore, openChunkStore } from '../io/chunk-files.ts';
 import { systemClock, systemTimers } from '../io/clock.ts';
+import { openFolderBasis } from '../io/folder-basis.ts';
 import { openStaging, type Staging } from '../io/folder-staging.ts';
 import { createFolderWriter } from '../io/folder-writer.ts';
 import { digestOf, sha256 } from '../io/hash.ts';
@@ -13,7 +16,7 @@ import { unzstd } from '../io/zstd.ts';
 import { fetchPackage, openPackage } from '../service/fetch-package.ts';
 import type { FetchPorts } from '../service/fetch-ports.ts';
 import type { PackageTables } from '../service/fetch-tables.ts';
-import { RECEIPT_FORMAT, Receipt } from './fetch-receipt.ts';
+import { RECEIPT_FORMAT, Receipt, receiptIfThere } from './fetch-receipt.ts';
 import { type FetchSources, openFetchSources } from './fetch-sources.ts';
 import { createFetchView, type FetchView } from './fetch-view.ts';
 import { configOf, type PeerOptions } from './flags.ts';
@@ -25,23 +28,42 @@ export interface FetchFlags
   /** Commander's: false with --no-peers. */
   readonly peers: boolean;
   readonly sitePort: number;
-  readonly keepServing: number;
+  readonly keepServing?: number;
   readonly patience: number;
 }
 
 type Undo = (() => unknown)[];
+
+const LINGER_SECONDS = 30;
+const LOOK_MS = 200;
 
 export async function fetchCommandOf(reference: string, path: string, flags: FetchFlags): Promise<void> {
   const json = flags.json === true;
   const kind = json ? 'json' : process.stderr.isTTY ? 'bar' : 'none';
   const view = createFetchView(kind, systemClock.nowMs, (text) => process.stderr.write(text));
   const undo: Undo = [];
-  try {
-    await fetchTo(reference, path, flags, view, undo);
-  } finally {
+  const end = async () => {
     view.end();
-    for (const end of undo.splice(0).reverse()) await end();
+    for (const one of undo.splice(0).reverse()) await one();
+  };
+  const leaving = whenStopped(end);
+  try {
+    await Promise.race([fetchTo(reference, path, flags, view, undo), leaving]);
+  } finally {
+    await end();
   }
+}
+
+/** Told to stop, we hand our followers on first; what was fetched stays for the next run. Never resolves: it exits. */
+function whenStopped(end: () => Promise<void>): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    for (const [signal, number] of [
+      ['SIGINT', 2],
+      ['SIGTERM', 15],
+    ] as const) {
+      process.once(signal, () => end().then(() => process.exit(128 + number), reject));
+    }
+  });
 }
 
 async function fetchTo(
@@ -82,8 +104,14 @@ async function fetchTo(
     staging.switch(replace);
     view.done(completed.data, staging.target);
   }
-  if (flags.keepServing > 0) {
-    await new Promise<void>((resolve) => systemTimers.after(flags.keepServing * 1000, resolve));
+  await keepServing(sources, flags.keepServing);
+}
+
+/** Whoever still follows us would have to fetch the rest over the WAN: so we stay, but not for ever. */
+async function keepServing(sources: FetchSources, seconds: number | undefined): Promise<void> {
+  const untilMs = systemClock.nowMs() + (seconds ?? LINGER_SECONDS) * 1000;
+  while (systemClock.nowMs() < untilMs && (seconds !== undefined || sources.isNeeded())) {
+    await new Promise<void>((resolve) => systemTimers.after(LOOK_MS, resolve));
   }
 }
 
@@ -98,7 +126,7 @@ interface FillParts {
 }
 
 async function fill(entry: CataloguePackage, parts: FillParts): Promise<Receipt> {
-  const { staging, store, sources, view, flags, startedMs } = parts;
+  const { staging, store, sources, view, flags, startedMs, undo } = parts;
   const request = { package: entry, patienceMs: flags.patience * 1000 };
   const { content } = sources;
   const tables = await openPackage(request, { store, small: content, unzstd });
@@ -113,12 +141,15 @@ async function fill(entry: CataloguePackage, parts: FillParts): Promise<Receipt>
     chunks: tables.chunks.rows,
     pid: process.pid,
   });
+  const basis = flags.replace === true ? await basisAt(staging.target, tables) : undefined;
+  undo.push(() => basis?.close());
   let fetchedMs = systemClock.nowMs();
   const ports: FetchPorts = {
     store: { ...store, put: ({ digest }, bytes) => content.keep(digest, bytes) },
     small: content,
     open: () => sources.open(entry),
     tree: createFolderWriter(staging.freshTree()),
+    basis,
     unzstd,
     sha256,
     clock: systemClock,
@@ -128,7 +159,7 @@ async function fill(entry: CataloguePackage, parts: FillParts): Promise<Receipt>
       view.progress(progress, sources.feed());
     },
   };
-  const { fetchedBytes, resumedBytes, files, folders, links, file } = await fetchPackage(
+  const { fetchedBytes, resumedBytes, reusedBytes, files, folders, links, file } = await fetchPackage(
     request,
     tables,
     ports,
@@ -148,10 +179,17 @@ async function fill(entry: CataloguePackage, parts: FillParts): Promise<Receipt>
     links,
     bytes: sources.bytes(fetchedBytes),
     resumedBytes,
+    reusedBytes,
     fetchSeconds: seconds(fetchedMs),
     seconds: seconds(systemClock.nowMs()),
     finished: new Date().toISOString(),
   };
+}
+
+/** What is to be replaced has much of what replaces it, if it is an earlier version. */
+function basisAt(target: string, { slices }: PackageTables): Promise<SliceBasis | undefined> {
+  if (!existsSync(target)) return Promise.resolve(undefined);
+  return openFolderBasis(target, receiptIfThere(target)?.file, slices);
 }
 
 /** The store beside the target: what is proved is kept there until the package is in its place. */

@@ -28,6 +28,8 @@ export const Receipt = z.object({
   bytes: z.object({ total: count, peers: count, parent: count, origin: count }),
   /** Stored bytes of chunks that an earlier run had fetched. */
   resumedBytes: count,
+  /** Of chunks that were not needed, since what they carry lay at the target. */
+  reusedBytes: count,
   /** From the start of the command to the last chunk, and to the end. */
   fetchSeconds: z.number(),
   seconds: z.number(),
@@ -35,12 +37,19 @@ export const Receipt = z.object({
 });
 export type Receipt = z.infer<typeof Receipt>;
 
+/** Undefined when there is none that can be read. */
+export function receiptIfThere(path: string): Receipt | undefined {
+  try {
+    return Receipt.parse(JSON.parse(readFileSync(receiptPathOf(path), 'utf8')));
+  } catch {
+    // Missing, or not ours: either way nothing is known about what lies there.
+    return undefined;
+  }
+}
+
 /** Throws PB-PACKAGE-NO-RECEIPT. */
 export function readReceipt(path: string): Receipt {
-  const file = receiptPathOf(path);
-  try {
-    return Receipt.parse(JSON.parse(readFileSync(file, 'utf8')));
-  } catch (cause) {
-    throw new PeerbootError('PB-PACKAGE-NO-RECEIPT', `${file} is not there, or is no receipt`, { cause });
-  }
+  const receipt = receiptIfThere(path);
+  if (receipt !== undefined) return receipt;
+  throw new PeerbootError('PB-PACKAGE-NO-RECEIPT', `${receiptPathOf(path)} is not there, or is no receipt`);
 }

@@ -12,7 +12,7 @@ import { systemClock, systemTimers } from '../io/clock.ts';
 import type { Config } from '../io/config-keys.ts';
 import { digestOf } from '../io/hash.ts';
 import { createHttpSource } from '../io/http-source.ts';
-import { chooseInterfaces } from '../io/interfaces.ts';
+import { chooseInterfaces, hostInterfaces } from '../io/interfaces.ts';
 import { createLineSockets } from '../io/line-sockets.ts';
 import { unzstd } from '../io/zstd.ts';
 import { createAnnouncer } from '../service/announcer.ts';
@@ -54,6 +54,8 @@ export interface FetchSite {
 
 /** Others answer our first word within milliseconds; whoever starts with us takes a little longer. */
 const MEET_MS = 600;
+/** Catalogue, manifest and tables: soon known, or never. */
+const KNOWN_MS = 1_500;
 const LEAVE_MS = 2_000;
 
 /** Rejects with PB-INTERFACE-UNKNOWN, PB-PORT-IN-USE or PB-PORT-DENIED. */
@@ -64,12 +66,18 @@ export async function openFetchSite(options: FetchSiteOptions): Promise<FetchSit
   const tags: readonly string[] = [];
   const unfit: readonly UnfitReason[] =
     config.origins.length + config.parents.length === 0 ? ['wan-down'] : [];
-  const interfaces = () => chooseInterfaces(config.interfaces);
-  interfaces();
+  chooseInterfaces(config.interfaces);
+  // Asked again and again: a cable may be pulled out, and none may be left for a while.
+  const interfaces = () =>
+    hostInterfaces().filter(({ name }) => config.interfaces.length === 0 || config.interfaces.includes(name));
   let httpPort = 0;
   let sitePort = options.sitePort;
   let wanted: CataloguePackage | undefined;
   let line: Line | undefined;
+  let tellKnown: () => void = () => {};
+  const known = new Promise<void>((resolve) => {
+    tellKnown = resolve;
+  });
 
   const own = { role: 'target', httpPort, tags, holdings: [], unfit, crossing: [] } as const;
   const presence = createPresence({
@@ -126,7 +134,11 @@ export async function openFetchSite(options: FetchSiteOptions): Promise<FetchSit
     elect: (image) => designated(label, image, candidates()),
     createMachine: (setup) => createLine(setup),
     hash: digestOf,
-    openImage: (manifest) => images.open(manifest, 'package'),
+    // Those who start with us may ask before we know what we are to fetch.
+    openImage: async (manifest) => {
+      await Promise.race([known, new Promise<void>((resolve) => timers.after(KNOWN_MS, resolve))]);
+      return images.open(manifest, 'package');
+    },
   });
   const server = createContentServer({
     content,
@@ -173,6 +185,7 @@ export async function openFetchSite(options: FetchSiteOptions): Promise<FetchSit
     catalogues: () => presence.peers().flatMap((peer) => (peer.httpPort > 0 ? [catalogueOf(peer, log)] : [])),
     async open(entry) {
       wanted = entry;
+      tellKnown();
       const joining = await images.open(entry.manifest.digest, 'package');
       if (joining === undefined) return wan;
       line = node.join(joining);

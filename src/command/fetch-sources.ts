@@ -20,6 +20,8 @@ export interface FetchSources {
   /** The chunks of the package. */
   open(entry: CataloguePackage): Promise<ChunkSource>;
   feed(): FeedState;
+  /** Does somebody follow us who has not all of it yet? */
+  isNeeded(): boolean;
   /** By source; `fetchedBytes` of chunks came in all. */
   bytes(fetchedBytes: number): Receipt['bytes'];
   close(): Promise<void>;
@@ -70,6 +72,7 @@ export async function openFetchSources(options: FetchSourcesOptions): Promise<Fe
       const state = site?.feed() ?? { feeder: 'wan', followers: 0 };
       return state.feeder === 'wan' ? { ...state, feeder: lastSource } : state;
     },
+    isNeeded: () => site?.isNeeded() ?? false,
     bytes(fetchedBytes) {
       const [parent, origin] = [received(parents), received(origins)];
       const peers = Math.max(0, fetchedBytes - wanChunkBytes);

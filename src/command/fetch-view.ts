@@ -87,11 +87,12 @@ function line(
 }
 
 function summary(receipt: Receipt, path: string): string {
-  const { name, version, files, archiveBytes, bytes, resumedBytes, seconds } = receipt;
+  const { name, version, files, archiveBytes, bytes, resumedBytes, reusedBytes, seconds } = receipt;
   const sources = (['peers', 'parent', 'origin'] as const)
     .filter((source) => bytes[source] > 0)
     .map((source) => `${formatBytes(bytes[source])} from ${source === 'peers' ? 'peers' : `the ${source}`}`);
   if (resumedBytes > 0) sources.push(`${formatBytes(resumedBytes)} held from before`);
+  if (reusedBytes > 0) sources.push(`${formatBytes(reusedBytes)} reused from what lay there`);
   const what = `${files} ${files === 1 ? 'file' : 'files'}, ${formatBytes(archiveBytes)}`;
   return [
     `${colours.green('✔')} ${colours.bold(`${name}@${version}`)} is at ${path} (${what}, ${seconds.toFixed(1)} s)`,

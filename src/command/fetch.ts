@@ -24,7 +24,11 @@ export function fetchCommand(): Command {
     .option('--site-port <port>', 'port for lines and beacons, 0 for any free one', parsePort, 0)
     .option('--peer <address[:port]>', 'a peer that multicast does not reach (repeatable)', several)
     .option('--no-peers', 'fetch from the sources alone, and feed nobody')
-    .option('--keep-serving <seconds>', 'go on feeding others for so long when done', parseSeconds, 0)
+    .option(
+      '--keep-serving <seconds>',
+      'go on feeding others for so long when done (default: while somebody needs it, 30 s at most)',
+      parseSeconds,
+    )
     .option('--patience <seconds>', 'give up after so long without a chunk', parseSeconds, 300)
     .option('--json', 'JSON lines: started, attached, progress, done with the receipt')
     .action(async (reference: string, path: string, flags: FetchFlags) => {

@@ -2,6 +2,7 @@
 import type { Descriptor } from '../base/digest.ts';
 import { WireError } from '../base/errors.ts';
 import { ArchiveReader } from '../chunk/archive-reader.ts';
+import type { SliceBasis } from '../chunk/tree-writer.ts';
 import { plainBytes } from './fetch-plain.ts';
 import type { FetchPorts, FetchRequest, FetchSummary } from './fetch-ports.ts';
 import { Shelf } from './fetch-shelf.ts';
@@ -29,11 +30,13 @@ export async function fetchPackage(
   ports: FetchPorts,
 ): Promise<FetchSummary> {
   const { chunks, manifest } = tables;
+  const reused = reusedChunks(tables, ports.basis);
   let doneBytes = 0;
   const shelf = new Shelf({
     ...ports,
     chunks,
     source: await ports.open(tables),
+    isReused: (row) => reused[row] === 1,
     patienceMs: request.patienceMs,
     onChange: tell,
   });
@@ -48,7 +51,7 @@ export async function fetchPackage(
   const counts = { file: 0, folder: 0, link: 0 };
   const reader = new ArchiveReader();
   let file: string | undefined;
-  for await (const bytes of plainBytes(tables, (row) => shelf.take(row), ports)) {
+  for await (const bytes of plainBytes(tables, reused, (row) => shelf.take(row), ports)) {
     for (const event of reader.push(bytes)) {
       if (event instanceof WireError) throw unsafe(event.message);
       if (event.kind === 'data') await ports.tree.data(event.bytes);
@@ -65,8 +68,18 @@ export async function fetchPackage(
   if (cut !== undefined) throw unsafe(cut.message);
   await ports.tree.end();
   await filled;
-  const { fetchedBytes, resumedBytes } = shelf;
+  const { fetchedBytes, resumedBytes, reusedBytes } = shelf;
   const { file: files, folder: folders, link: links } = counts;
   if (folders > 0) file = undefined;
-  return { files, folders, links, file, fetchedBytes, resumedBytes, chunks: chunks.rows };
+  return { files, folders, links, file, fetchedBytes, resumedBytes, reusedBytes, chunks: chunks.rows };
+}
+
+/** 1 for each chunk of which the basis has every slice that the package needs. */
+function reusedChunks({ slices, chunks }: PackageTables, basis: SliceBasis | undefined): Uint8Array {
+  const reused = new Uint8Array(chunks.rows).fill(basis === undefined ? 0 : 1);
+  if (basis === undefined) return reused;
+  for (let row = 0; row < slices.rows; row++) {
+    if (!slices.isZero(row) && !basis.has(slices.rawDigest(row))) reused[slices.chunk(row)] = 0;
+  }
+  return reused;
 }

@@ -10,11 +10,15 @@ const MOST_PLAIN_BYTES = 64 * 1024 * 1024;
 const AHEAD = 2;
 const ZEROS = new Uint8Array(256 * 1024);
 
-/** Each window is valid until the next one is asked for. `take` gives proved stored bytes of a row of the chunk table. */
+/**
+ * Each window is valid until the next one is asked for. `take` gives proved stored bytes of a row of the chunk table;
+ * chunks that are `reused` are taken only when the basis has changed.
+ */
 export async function* plainBytes(
   { slices, chunks }: PackageTables,
+  reused: Uint8Array,
   take: (chunk: number) => Promise<Uint8Array>,
-  { unzstd, sha256 }: Pick<FetchPorts, 'unzstd' | 'sha256'>,
+  { basis, unzstd, sha256 }: Pick<FetchPorts, 'basis' | 'unzstd' | 'sha256'>,
 ): AsyncGenerator<Uint8Array> {
   /** Least recently used first. */
   const unpacked = new Map<number, Promise<Uint8Array>>();
@@ -46,10 +50,16 @@ export async function* plainBytes(
       const before = scanned++;
       if (slices.isZero(scanned)) continue;
       const chunk = slices.chunk(scanned);
+      if (reused[chunk] === 1) continue;
       if (!slices.isZero(before) && slices.chunk(before) === chunk) continue;
       ahead.push(scanned);
       void open(chunk);
     }
+  }
+
+  function fromBasis(row: number): Uint8Array | undefined {
+    const bytes = basis?.read(slices.rawDigest(row), slices.length(row));
+    return bytes !== undefined && equalBytes(sha256(bytes), slices.rawDigest(row)) ? bytes : undefined;
   }
 
   for (let row = 0; row < slices.rows; row++) {
@@ -57,8 +67,13 @@ export async function* plainBytes(
       for (let left = slices.length(row); left > 0; left -= ZEROS.length) yield ZEROS.subarray(0, left);
       continue;
     }
-    const current = open(slices.chunk(row));
     lookAhead(row);
+    const there = reused[slices.chunk(row)] === 1 ? fromBasis(row) : undefined;
+    if (there !== undefined) {
+      yield there;
+      continue;
+    }
+    const current = open(slices.chunk(row));
     const from = slices.chunkOffset(row);
     const bytes = (await current).subarray(from, from + slices.length(row));
     if (!equalBytes(sha256(bytes), slices.rawDigest(row))) {

@@ -3,7 +3,7 @@ import type { CataloguePackage } from '../api/catalogue.ts';
 import type { Sha256 } from '../base/digest.ts';
 import type { Clock, Timers } from '../base/time.ts';
 import type { ChunkSource, ChunkStore } from '../chunk/ports.ts';
-import type { TreeWriter } from '../chunk/tree-writer.ts';
+import type { SliceBasis, TreeWriter } from '../chunk/tree-writer.ts';
 import type { PackageTables } from './fetch-tables.ts';
 
 export interface FetchPorts {
@@ -14,6 +14,8 @@ export interface FetchPorts {
   /** Chunks: the line of the site, or the sources themselves. Called once the tables are known. */
   open(tables: PackageTables): Promise<ChunkSource>;
   readonly tree: TreeWriter;
+  /** What lies at the target: chunks of which it has every slice are not fetched. */
+  readonly basis?: SliceBasis | undefined;
   unzstd(bytes: Uint8Array, plainBytes: number): Promise<Uint8Array>;
   readonly sha256: Sha256;
   readonly clock: Clock;
@@ -47,5 +49,7 @@ export interface FetchSummary {
   /** Stored bytes of chunks that came in this run, and that were held from an earlier one. */
   readonly fetchedBytes: number;
   readonly resumedBytes: number;
+  /** Of chunks that were not needed, since what they carry lay there. */
+  readonly reusedBytes: number;
   readonly chunks: number;
 }

@@ -16,6 +16,8 @@ export interface ShelfOptions {
   readonly chunks: ChunkTable;
   readonly store: ChunkStore;
   readonly source: ChunkSource;
+  /** What this chunk carries is had another way: it is fetched only when somebody takes it after all. */
+  readonly isReused: (row: number) => boolean;
   readonly patienceMs: number;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -28,6 +30,7 @@ const PASSING: ReadonlySet<string> = new Set(['PB-SOURCE-FAILED', 'PB-CHUNK-MISS
 export class Shelf {
   fetchedBytes = 0;
   resumedBytes = 0;
+  reusedBytes = 0;
   heldBytes = 0;
   trouble: string | undefined;
   readonly #options: ShelfOptions;
@@ -46,10 +49,11 @@ export class Shelf {
     const { chunks, store } = this.#options;
     const missing: number[] = [];
     for (let row = 0; row < chunks.rows; row++) {
-      if (!store.has(chunks.digest(row))) missing.push(row);
-      else this.resumedBytes += chunks.size(row);
+      if (store.has(chunks.digest(row))) this.resumedBytes += chunks.size(row);
+      else if (this.#options.isReused(row)) this.reusedBytes += chunks.size(row);
+      else missing.push(row);
     }
-    this.heldBytes = this.resumedBytes;
+    this.heldBytes = this.resumedBytes + this.reusedBytes;
     const window = createWindow(WINDOW);
     try {
       for (const row of missing) await window.run(async () => void (await this.#fetch(row)));
@@ -76,6 +80,7 @@ export class Shelf {
       // The disk has spoilt it: the store dropped it, and it is fetched after all.
       return held ?? this.#fetch(row);
     }
+    if (this.#options.isReused(row)) return this.#fetch(row);
     if (this.#failure !== undefined) throw this.#failure.error;
     return new Promise((resolve, reject) => this.#waiting.set(row, { resolve, reject }));
   }

@@ -96,6 +96,7 @@ function lateSite(log: Log): SitePort {
     },
     join: async (options) => (await site)?.join(options),
     nameOf: (peer) => now?.nameOf(peer) ?? peer,
+    traffic: () => now?.traffic() ?? { received: 0, sent: 0 },
     close: async () => (await site)?.close(),
   };
 }

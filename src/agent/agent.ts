@@ -20,6 +20,8 @@ export interface AgentTiming {
   readonly farewellMs: number;
   /** How long the last picture stays before the restart. */
   readonly lingerMs: number;
+  /** How long the line may stand still before chunks come over HTTP. */
+  readonly lineMs?: number;
 }
 
 export const DEFAULT_TIMING: AgentTiming = {

@@ -120,7 +120,14 @@ export class FollowImage {
     });
     const manifest = image.manifest.digest;
     const { rows } = imaging;
-    line = await SiteLine.join(this.#ports, { answer, manifest, tables, rows, served: this.#served });
+    line = await SiteLine.join(this.#ports, {
+      answer,
+      manifest,
+      tables,
+      rows,
+      served: this.#served,
+      patienceMs: this.#options.timing.lineMs,
+    });
     this.#begun = { manifest, attempt, disk, imaging, line, tables };
     return this.#begun;
   }
@@ -185,12 +192,17 @@ export class FollowImage {
       await pause(this.#ports, this.#options.timing.reportMs);
     }
     this.#narrator.tell({ note: undefined });
-    const linger = pause(this.#ports, this.#options.timing.lingerMs);
-    // A machine that stays goes on feeding others.
-    if (plan.finish === 'stay') return linger;
-    await Promise.all([linger, this.end()]);
+    if (plan.finish === 'stay') return this.#stay();
+    await Promise.all([pause(this.#ports, this.#options.timing.lingerMs), this.end()]);
     if (plan.finish === 'reboot') this.#narrator.step('leave');
     await this.#ports.machine.leave(plan.finish);
+  }
+
+  /** A machine that stays goes on feeding others. */
+  #stay(): void {
+    if (this.#begun === undefined) return;
+    this.#narrator.tell({ feeding: this.#begun.line.feeding(this.#ports.clock.nowMs()) });
+    this.#ports.timers.after(this.#options.timing.reportMs, () => this.#stay());
   }
 
   async #giveUp(begun: Begun): Promise<void> {
@@ -201,11 +213,11 @@ export class FollowImage {
   }
 
   async #report(machine: string): Promise<'go-on' | 'restart' | undefined> {
-    const imaging = this.#begun?.imaging;
-    if (imaging !== undefined) {
+    if (this.#begun !== undefined) {
+      const { imaging, line } = this.#begun;
       this.#fetchedBytes = imaging.fetchedBytes;
       this.#refetchedChunks = imaging.refetchedChunks;
-      this.#servedBytes = imaging.rows.servedBytes;
+      this.#servedBytes = line.servedBytes;
     }
     const counts = {
       fetchedBytes: this.#fetchedBytes,

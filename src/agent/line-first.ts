@@ -7,36 +7,47 @@ import type { ChunkSource, FetchOptions, PartialChunk, Wanted } from '../chunk/p
 export interface LineFirstOptions {
   /** Undefined while it has not been joined. */
   readonly line: () => ChunkSource | undefined;
+  /** So far, of whatever chunk: a line that is slow does not stand still. */
+  readonly receivedBytes: () => number;
   readonly rest: ChunkSource;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Log;
   /** Hears of each chunk that the line brought. */
   readonly served: () => void;
+  readonly patienceMs?: number | undefined;
 }
 
-/** The line says itself when it gives a chunk up; this is for the case that it neither delivers nor says so. */
-const PATIENCE_MS = 60_000;
-const ASIDE_MS = 60_000;
+/** Nobody of the site has delivered for so long: it heals in two seconds, and hands the WAN on in three. */
+const PATIENCE_MS = 10_000;
+/** Doubled each time that it stands still again. */
+const FIRST_ASIDE_MS = 10_000;
+const LONGEST_ASIDE_MS = 5 * 60_000;
 
 export function createLineFirst(options: LineFirstOptions): ChunkSource {
-  const { line: lineNow, rest, clock, timers, log } = options;
+  const { line: lineNow, rest, clock, timers, log, patienceMs = PATIENCE_MS } = options;
   const waiting = new Set<AbortController>();
   /** When the line last brought something, or began to be asked after a pause. */
+  let seenBytes = 0;
   let movedMs: MonotonicMs = Number.NEGATIVE_INFINITY;
   let asideUntilMs: MonotonicMs = Number.NEGATIVE_INFINITY;
+  let asideMs = FIRST_ASIDE_MS;
 
   /** Ends all requests once nothing has come for too long; returns how to stop watching. */
   function watch(): () => void {
     let cancel = () => {};
     const look = () => {
-      const leftMs = PATIENCE_MS - (clock.nowMs() - movedMs);
+      const bytes = options.receivedBytes();
+      if (bytes !== seenBytes) movedMs = clock.nowMs();
+      seenBytes = bytes;
+      const leftMs = patienceMs - (clock.nowMs() - movedMs);
       if (leftMs > 0) {
         cancel = timers.after(leftMs, look);
         return;
       }
-      asideUntilMs = clock.nowMs() + ASIDE_MS;
-      log.warn({ asideMs: ASIDE_MS }, 'the line stands still: set aside');
+      asideUntilMs = clock.nowMs() + asideMs;
+      log.warn({ asideMs }, 'the line stands still: set aside');
+      asideMs = Math.min(2 * asideMs, LONGEST_ASIDE_MS);
       for (const one of waiting) one.abort();
     };
     look();
@@ -57,6 +68,7 @@ export function createLineFirst(options: LineFirstOptions): ChunkSource {
     try {
       const bytes = await line.fetch(wanted, { ...given, signal: AbortSignal.any(signals) });
       movedMs = clock.nowMs();
+      asideMs = FIRST_ASIDE_MS;
       options.served();
       return bytes;
     } catch (error) {

@@ -77,6 +77,8 @@ export interface SitePort {
   join(options: JoinOptions): Promise<Line | undefined>;
   /** `10.77.0.12 (target)`, for the screen. */
   nameOf(peer: PeerId): string;
+  /** Bytes of chunks that came and that were sent to others, by lines that have not been left. */
+  traffic(): { readonly received: number; readonly sent: number };
   /** Says goodbye. Never rejects. */
   close(): Promise<void>;
 }

@@ -256,7 +256,7 @@ export function serialLine(state: ScreenState): { readonly topic: string; readon
   if (failure === undefined && progress !== undefined) {
     const left = progress.secondsLeft === undefined ? '' : ` ${durationText(progress.secondsLeft)} left`;
     about.splice(1, 0, `${progress.percent}% ${rateText(progress.bytesPerSecond)}${left}`);
-    if (state.feeding !== undefined) about.push(`feeding ${feedingText(state.feeding)}`);
   } else if (failure === undefined && note === undefined) about.push(headline(state));
+  if (state.feeding !== undefined) about.push(`feeding ${feedingText(state.feeding)}`);
   return { topic, line: `peerboot: ${about.join(' ')}`.replaceAll(/[^\x20-\x7e]/gu, '?') };
 }

@@ -18,6 +18,8 @@ export interface SiteLineOptions {
   readonly rows: TargetRows;
   /** Hears who brought each chunk. */
   readonly served: (source: string) => void;
+  /** How long the line may stand still. */
+  readonly patienceMs?: number | undefined;
 }
 
 /** What the screen tells of those whom this machine feeds. */
@@ -35,6 +37,7 @@ export class SiteLine {
   /** For when no other peer of the site can cross the WAN: parents and origins that the boot host named. */
   readonly #wan: Source;
   readonly #sent: Meter;
+  #servedBytes = 0;
   #line: Line | undefined;
 
   private constructor(ports: AgentPorts, options: SiteLineOptions) {
@@ -64,7 +67,18 @@ export class SiteLine {
       const feeder = this.#line?.state().feeder;
       if (feeder !== undefined && feeder !== 'wan') this.#options.served(`line: ${site.nameOf(feeder)}`);
     };
-    return createLineFirst({ line: () => this.#line, rest, clock, timers, log, served });
+    const receivedBytes = () => site.traffic().received;
+    const { patienceMs } = this.#options;
+    return createLineFirst({
+      line: () => this.#line,
+      receivedBytes,
+      rest,
+      clock,
+      timers,
+      log,
+      served,
+      patienceMs,
+    });
   }
 
   got(chunk: number): void {
@@ -75,10 +89,16 @@ export class SiteLine {
     this.#line?.gone(chunk);
   }
 
+  /** Of chunks sent to others, in whatever form. */
+  get servedBytes(): number {
+    this.#servedBytes = Math.max(this.#servedBytes, this.#ports.site.traffic().sent);
+    return this.#servedBytes;
+  }
+
   /** Undefined while it feeds nobody. */
   feeding(now: MonotonicMs): Feeding | undefined {
     const peers = this.#line?.state().followers.length ?? 0;
-    this.#sent.update(this.#options.rows.servedBytes, now);
+    this.#sent.update(this.servedBytes, now);
     return peers === 0 ? undefined : { peers, bytesPerSecond: this.#sent.bytesPerSecond(now) };
   }
 

@@ -5,7 +5,6 @@ import { openBytes } from '../chunk/ports.ts';
 import { type DataSlice, isWithheld } from '../imaging/proof.ts';
 import type { Withheld } from '../imaging/seal.ts';
 import type { TargetDisk } from '../imaging/target-disk.ts';
-import type { ChunkForm } from '../swarm/line-messages.ts';
 import type { LocalRows, OpenRow } from '../swarm/node-ports.ts';
 import type { ImageTables } from './manifest.ts';
 
@@ -35,8 +34,6 @@ interface Held {
 }
 
 export class TargetRows implements LocalRows {
-  /** Bytes read of chunks so as to send them. */
-  servedBytes = 0;
   readonly #options: TargetRowsOptions;
   readonly #slices: { rowsOf(chunk: number): Uint32Array };
   /** In the order of coming. */
@@ -63,7 +60,8 @@ export class TargetRows implements LocalRows {
 
   async open(row: number): Promise<OpenRow | undefined> {
     const bytes = this.inMemory(row);
-    if (bytes !== undefined) return this.#opened(bytes, this.#repacked.has(row) ? 'repacked' : 'stored');
+    if (bytes !== undefined)
+      return { ...openBytes(bytes), form: this.#repacked.has(row) ? 'repacked' : 'stored' };
     if (this.#written[row] !== 1) return undefined;
     const rebuilding = this.#rebuilt(row);
     this.#rebuilding.delete(row);
@@ -163,7 +161,7 @@ export class TargetRows implements LocalRows {
       const made = await disk.rebuild({ digest, plainBytes, slices, kept, exactly });
       if (made !== undefined) {
         if (exactly) this.#exact[made.exact ? 'right' : 'wrong'] += 1;
-        return this.#opened(made.bytes, made.exact ? 'stored' : 'repacked');
+        return { ...openBytes(made.bytes), form: made.exact ? 'stored' : 'repacked' };
       }
       log.warn({ digest, row }, 'the disk does not hold this chunk as it was written');
     } catch (error) {
@@ -193,15 +191,5 @@ export class TargetRows implements LocalRows {
     }
     for (const chunkOffset of onDisk.keys()) kept.delete(chunkOffset);
     return { slices: [...onDisk.values()], kept: [...kept.values()], usedBytes };
-  }
-
-  #opened(bytes: Uint8Array, form: ChunkForm): OpenRow {
-    const { size, read, close } = openBytes(bytes);
-    const counted = (offset: number, length: number) => {
-      const piece = read(offset, length);
-      this.servedBytes += piece.length;
-      return piece;
-    };
-    return { size, read: counted, close, form };
   }
 }

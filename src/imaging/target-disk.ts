@@ -59,7 +59,7 @@ export interface TargetDisk {
   /** Does it unpack to `plainBytes` bytes that carry all of these slices? Nothing is written. */
   proveChunk(job: Pick<ChunkJob, 'stored' | 'plainBytes' | 'slices'>): Promise<boolean>;
   /**
-   * At the lowest priority, one after the other: nothing else waits for it. Undefined when the disk does not hold
+   * In order, by whatever is left of the processor: nothing else waits for it. Undefined when the disk does not hold
    * the chunk as it was written.
    */
   rebuild(job: RebuildJob): Promise<Rebuilt | undefined>;

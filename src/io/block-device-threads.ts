@@ -2,26 +2,29 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { PeerbootError } from '../base/errors.ts';
-import { DISK_THREAD, type DiskReply, type DiskRequest, SPARE_THREAD } from './block-device-worker.ts';
+import type { DiskReply, DiskRequest, DiskThreadData } from './block-device-worker.ts';
+import './block-device-worker.ts';
 
 /** Enough for a 10 Gbit/s source on the processors of tills; each holds a chunk in memory. */
 const MOST_THREADS = 4;
 /** For what may wait: one processor of several stays free for the rest. */
 const MOST_SPARE_THREADS = 2;
+/** The kernel's weights: 45 beside the 1024 of a busy ordinary thread, so that others lose at most 4 % by it. */
+const SPARE_NICE = 14;
 
 type WithoutId<R> = R extends DiskRequest ? Omit<R, 'id'> : never;
 
 export interface DiskThreads {
   /** Asks the least busy thread; rejects with the PeerbootError that it met. */
   ask(request: WithoutId<DiskRequest>): Promise<DiskReply>;
-  /** The same from threads of the lowest priority, started when first needed; one request a thread, in order. */
+  /** The same from threads that yield to all others, started when first needed; one request a thread, in order. */
   askSpare(request: WithoutId<DiskRequest>): Promise<DiskReply>;
   close(): Promise<void>;
 }
 
 /** Start them early: each loads the agent's file first. */
-export function startDiskThreads(count = availableParallelism()): DiskThreads {
-  const threads = Array.from({ length: Math.min(MOST_THREADS, count) }, () => startThread(DISK_THREAD));
+export function startDiskThreads(count = availableParallelism(), spareNice = SPARE_NICE): DiskThreads {
+  const threads = Array.from({ length: Math.min(MOST_THREADS, count) }, () => startThread(0));
   const mostSpare = Math.max(1, Math.min(MOST_SPARE_THREADS, count - 1));
   const spare: DiskThread[] = [];
   const queue: (() => void)[] = [];
@@ -29,7 +32,7 @@ export function startDiskThreads(count = availableParallelism()): DiskThreads {
   function idleSpare(): DiskThread | undefined {
     const idle = spare.find((one) => one.busy() === 0);
     if (idle !== undefined || spare.length === mostSpare) return idle;
-    const started = startThread(SPARE_THREAD);
+    const started = startThread(spareNice);
     spare.push(started);
     return started;
   }
@@ -66,9 +69,11 @@ interface DiskThread {
   close(): Promise<number>;
 }
 
-function startThread(kind: typeof DISK_THREAD | typeof SPARE_THREAD): DiskThread {
+function startThread(nice: number): DiskThread {
   // This file, or the one bundle that it is part of: loaded in a thread, either serves block-device-worker.
-  const worker = new Worker(new URL(import.meta.url), { workerData: kind });
+  const worker = new Worker(new URL(import.meta.url), {
+    workerData: { thread: 'peerboot disk thread', nice } satisfies DiskThreadData,
+  });
   const waiting = new Map<number, { resolve(reply: DiskReply): void; reject(error: Error): void }>();
   let lastId = 0;
   let broken: Error | undefined;

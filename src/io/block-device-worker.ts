@@ -1,6 +1,6 @@
 // A thread that does the heavy work on a target's disk: takes jobs by message, answers each with its result.
 import { readlinkSync } from 'node:fs';
-import { constants, setPriority } from 'node:os';
+import { setPriority } from 'node:os';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import type { ErrorCode } from '../base/error-table.ts';
 import { isPeerbootError } from '../base/errors.ts';
@@ -9,9 +9,11 @@ import type { ChunkJob, Proof, RebuildJob, Rebuilt } from '../imaging/target-dis
 import { prove, proveChunk, rebuild, writeChunk } from './block-device-work.ts';
 
 /** `workerData` of these threads: the agent is one bundled file, which is loaded again in each of its threads. */
-export const DISK_THREAD = 'peerboot disk thread';
-/** The same work at the lowest priority: on a busy processor it gets one or two parts in a hundred. */
-export const SPARE_THREAD = 'peerboot spare thread';
+export interface DiskThreadData {
+  readonly thread: 'peerboot disk thread';
+  /** Of this thread alone, 0 to 19: higher ones leave the processor to others (sched(7)). */
+  readonly nice: number;
+}
 
 export type DiskRequest = { readonly id: number; readonly fd: number } & (
   | { readonly kind: 'write'; readonly job: ChunkJob }
@@ -47,10 +49,9 @@ async function answer(request: DiskRequest): Promise<DiskReply> {
   }
 }
 
-/** Linux gives every thread a priority of its own (setpriority(2)), by the number that /proc has for it. */
-function yieldToOthers(): void {
-  const thread = Number(readlinkSync('/proc/thread-self').split('/').at(-1));
-  setPriority(thread, constants.priority.PRIORITY_LOW);
+/** Linux gives every thread a niceness of its own (setpriority(2)), by the number that /proc has for it. */
+function beNice(nice: number): void {
+  setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), nice);
 }
 
 function transfers(reply: DiskReply): ArrayBuffer[] {
@@ -59,8 +60,9 @@ function transfers(reply: DiskReply): ArrayBuffer[] {
     : [];
 }
 
-if (!isMainThread && (workerData === DISK_THREAD || workerData === SPARE_THREAD)) {
-  if (workerData === SPARE_THREAD) yieldToOthers();
+const data: Partial<DiskThreadData> | null = workerData;
+if (!isMainThread && data?.thread === 'peerboot disk thread') {
+  if (data.nice !== undefined && data.nice > 0) beNice(data.nice);
   parentPort?.on('message', (request: DiskRequest) => {
     void answer(request).then((reply) => parentPort?.postMessage(reply, transfers(reply)));
   });

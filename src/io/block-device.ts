@@ -28,7 +28,11 @@ export function openBlockDevice(options: BlockDeviceOptions): TargetDisk {
   /** Work under way: the file must not be closed under a thread, for its number may soon be another file's. */
   const underWay = new Set<Promise<unknown>>();
 
-  async function tracked<T>(work: Promise<T>): Promise<T> {
+  let closed = false;
+
+  async function tracked<T>(begin: () => Promise<T>): Promise<T> {
+    assert(!closed, 'a closed disk is not worked on');
+    const work = begin();
     underWay.add(work);
     try {
       return await work;
@@ -36,7 +40,7 @@ export function openBlockDevice(options: BlockDeviceOptions): TargetDisk {
       underWay.delete(work);
     }
   }
-  const ask: DiskThreads['ask'] = (request) => tracked(threads.ask(request));
+  const ask: DiskThreads['ask'] = (request) => tracked(() => threads.ask(request));
 
   return {
     sizeBytes,
@@ -76,11 +80,12 @@ export function openBlockDevice(options: BlockDeviceOptions): TargetDisk {
       return reply.right;
     },
     async rebuild(job) {
-      const reply = await tracked(threads.askSpare({ kind: 'rebuild', fd, job }));
+      const reply = await tracked(() => threads.askSpare({ kind: 'rebuild', fd, job }));
       assert(reply.kind === 'rebuilt', 'a rebuild is answered by its bytes');
       return reply.rebuilt;
     },
     async close() {
+      closed = true;
       await Promise.allSettled(underWay);
       await promisify(close)(fd);
     },

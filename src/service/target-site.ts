@@ -42,8 +42,8 @@ export interface TargetSite {
   join(options: JoinOptions): Promise<Line | undefined>;
   /** `10.77.0.12 (target)`. */
   nameOf(peer: PeerId): string;
-  /** Bytes of chunks sent to others, by lines that have not been left. */
-  servedBytes(): number;
+  /** Bytes of chunks that came and that were sent to others, by lines that have not been left. */
+  traffic(): { readonly received: number; readonly sent: number };
   /** Lines are to be left before. */
   close(): Promise<void>;
 }
@@ -59,15 +59,17 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
   let opening: Promise<Opened | undefined> | undefined;
   let opened: Opened | undefined;
 
-  async function start(label: string, peers: readonly Where[], unfit: readonly UnfitReason[]) {
+  async function start(label: string, peers: readonly Where[], hasWayOut: boolean): Promise<Opened> {
     const tags: readonly string[] = [];
-    const own = { role: 'target', httpPort: 0, tags, unfit } as const;
+    const own = { role: 'target', httpPort: 0, tags } as const;
+    // Nobody shall wait for a machine to cross the WAN that has not yet joined the line.
+    const unfit = (): readonly UnfitReason[] => (hasWayOut && node.lines().length > 0 ? [] : ['wan-down']);
     let port = options.port ?? DEFAULT_SITE_PORT;
     const presence = createPresence({
       ...options,
       label,
       sitePort: () => port,
-      own: { ...own, holdings: [], freeUplinkBytesPerSecond: 0, crossing: [] },
+      own: { ...own, unfit: ['wan-down'], holdings: [], freeUplinkBytesPerSecond: 0, crossing: [] },
     });
     const node = createSiteNode({
       presence,
@@ -77,7 +79,8 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
       clock,
       timers,
       log,
-      elect: (key) => designated(label, key, [{ id: presence.self, ...own }, ...presence.peers()]),
+      elect: (key) =>
+        designated(label, key, [{ id: presence.self, ...own, unfit: unfit() }, ...presence.peers()]),
       createMachine: createLine,
       hash: options.hash,
       // Only the image that is being written here, whose line is joined for that.
@@ -98,7 +101,7 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
       lines: node.lines,
       tags: () => tags,
       httpPort: () => 0,
-      unfit: () => unfit,
+      unfit,
       sentBytes: () => sentBytes(node.stats()),
       clock,
     });
@@ -108,7 +111,7 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
 
   return {
     open({ site, peers }, { wan }) {
-      opening ??= start(site ?? '', peers, wan ? [] : ['wan-down']).then(
+      opening ??= start(site ?? '', peers, wan).then(
         (all) => {
           opened = all;
           return all;
@@ -121,18 +124,23 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
     },
     async join(joining) {
       const all = await opening;
-      const line = all?.node.join(joining);
-      all?.announcer.now();
+      if (all === undefined) return undefined;
+      const line = all.node.join(joining);
+      // Now it can be elected.
+      all.node.refresh();
+      all.announcer.now();
       return line;
     },
     nameOf(id) {
       const peer = opened?.presence.peers().find((one) => one.id === id);
       return peer === undefined ? id : `${peer.address} (${peer.role})`;
     },
-    servedBytes() {
-      const lines = opened?.node.stats().lines ?? [];
-      const sent = lines.flatMap(({ stats }) => Object.values(stats.bytesOut));
-      return sent.reduce((sum, bytes) => sum + bytes, 0);
+    traffic() {
+      const stats = opened?.node.stats().lines.map((line) => line.stats) ?? [];
+      return {
+        received: sum(stats.flatMap(({ bytesIn }) => Object.values(bytesIn))),
+        sent: sum(stats.flatMap(({ bytesOut }) => Object.values(bytesOut))),
+      };
     },
     async close() {
       const all = await opening;
@@ -150,4 +158,8 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
 interface Where {
   readonly address: string;
   readonly port: number;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
 }

@@ -200,7 +200,7 @@ describe('a signed image that contradicts itself', () => {
     const plain = gptImage(IMAGE_BYTES, 6);
     // The next row that is not all zero.
     const start = around * 60_000 + plain.subarray(around * 60_000).findIndex((byte) => byte !== 0);
-    const broken = await signedTree(plain, Math.floor(start / 60_000));
+    const broken = await signedTree(plain, { wrongRow: Math.floor(start / 60_000) });
     const peer = await peerOf(broken);
     const target = startTarget(peer, broken);
     await fails(target, 'PB-IMAGE-INCONSISTENT');

@@ -55,10 +55,13 @@ export function removeTrees(): void {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 }
 
-export async function signedTree(plain: Uint8Array, wrongRow?: number): Promise<SignedTree> {
+/** How the image is published, see `testImage`. */
+export type Publishing = Omit<NonNullable<Parameters<typeof testImage>[1]>, 'name' | 'version'>;
+
+export async function signedTree(plain: Uint8Array, publishing?: Publishing): Promise<SignedTree> {
   const folder = mkdtempSync(join(tmpdir(), 'pb-agent-'));
   folders.push(folder);
-  const image = await addImage(folder, plain, 'small', '1', wrongRow);
+  const image = await addImage(folder, plain, 'small', '1', publishing);
   const tree = join(folder, 'tree');
   return { folder, tree, root: readFileSync(join(tree, 'catalogue/1.root.json')), image };
 }
@@ -69,10 +72,10 @@ export async function addImage(
   plain: Uint8Array,
   name: string,
   version: string,
-  wrongRow?: number,
+  publishing: Publishing = {},
 ): Promise<TestImage> {
   const tree = join(folder, 'tree');
-  const image = await testImage(plain, { name, version, sliceBytes: 60_000, wrongRow });
+  const image = await testImage(plain, { name, version, sliceBytes: 60_000, ...publishing });
   writeTree(image, tree);
   const writer = await openTrustWriter({ tree, keysFolder: join(folder, 'keys'), wallMs: Date.now });
   const { imageBytes, storedBytes } = image.manifest;

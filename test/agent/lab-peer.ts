@@ -27,6 +27,8 @@ export interface LabPeerOptions {
   readonly tree: string;
   readonly plan: Plan;
   readonly sources?: readonly string[];
+  /** Told to agents, so that they find each other. */
+  readonly swarm?: CheckInAnswer['swarm'];
   readonly host?: string;
 }
 
@@ -44,6 +46,7 @@ export async function startLabPeer(options: LabPeerOptions): Promise<LabPeer> {
     site: 'Store 12',
     wallMs: Date.now(),
     sources: [...(options.sources ?? [])],
+    ...(options.swarm === undefined ? {} : { swarm: options.swarm }),
     plan: peer.plan,
   });
 

@@ -45,6 +45,7 @@ const NO_SITE: SitePort = {
   open() {},
   join: async () => undefined,
   nameOf: (peer) => peer,
+  traffic: () => ({ received: 0, sent: 0 }),
   close: async () => {},
 };
 
@@ -57,7 +58,8 @@ let count = 0;
 
 /** Starts the agent at once. */
 export function startTarget(peer: LabPeer, signed: SignedTree, options: TestTargetOptions = {}): TestTarget {
-  threads ??= startDiskThreads(2);
+  // Ordinary threads: how little busy tests beside these would leave to nice ones is not what is tested.
+  threads ??= startDiskThreads(2, 0);
   const disks = threads;
   const diskPath = join(signed.folder, `vd${String.fromCharCode(97 + count++)}`);
   const fd = openSync(diskPath, 'w+');
@@ -125,7 +127,7 @@ export function startTarget(peer: LabPeer, signed: SignedTree, options: TestTarg
       },
     },
   };
-  const timing = { askAgainMs: 100, reportMs: 50, farewellMs: 5_000, lingerMs: 0 };
+  const timing = { askAgainMs: 100, reportMs: 50, farewellMs: 5_000, lingerMs: 0, lineMs: 2_000 };
   const over = runAgent(ports, { version: 'test', bootId: 'boot-1', timing });
   return { screens, diskPath, left, entries, over, disk: () => readFileSync(diskPath) };
 }

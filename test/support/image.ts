@@ -55,9 +55,13 @@ export async function testImage(
     slicesPerChunk?: number;
     /** A row of the slice table that names another digest than its bytes have, as a broken publisher would write it. */
     wrongRow?: number | undefined;
+    /** Of zstd, when it was not packed as we do. */
+    level?: number | undefined;
+    /** Each chunk begins with a slice that this image does not use, as one does that an earlier version left. */
+    waste?: boolean | undefined;
   } = {},
 ): Promise<TestImage> {
-  const { name = 'test', version = '1', sliceBytes = 16 * 1024, slicesPerChunk = 16 } = options;
+  const { name = 'test', version = '1', sliceBytes = 16 * 1024, slicesPerChunk = 16, level } = options;
   const stored = new Map<string, Uint8Array>();
   const keep = (bytes: Uint8Array): Descriptor => {
     const digest = digestOf(bytes);
@@ -71,7 +75,7 @@ export async function testImage(
   const close = async () => {
     if (open.length === 0) return;
     const bytes = Buffer.concat(open);
-    chunkRows.push({ ...keep(await zstd(bytes)), plainBytes: bytes.length });
+    chunkRows.push({ ...keep(await zstd(bytes, level)), plainBytes: bytes.length });
     open = [];
     openBytes = 0;
   };
@@ -80,6 +84,11 @@ export async function testImage(
     if (isAllZero(slice)) {
       writer.zero(slice.length);
       continue;
+    }
+    if (options.waste === true && open.length === 0) {
+      const unused = diskBytes(sliceBytes + 511, at + 1).map((byte) => byte ^ 0x55);
+      open.push(unused);
+      openBytes += unused.length;
     }
     const digest = writer.rows === options.wrongRow ? new Uint8Array(32) : sha256(slice);
     writer.data(slice.length, digest, chunkRows.length, openBytes);

@@ -8,12 +8,17 @@ import type { PeerId } from './site.ts';
  * then by lot, so that several complete holders feed several lines. The designated peer itself only follows somebody
  * who is far ahead of it: what the others need next is its own to fetch.
  */
-export function chooseFeeder(core: LineCore, tried: ReadonlySet<PeerId>): LinePeer | undefined {
+export function chooseFeeder(
+  core: LineCore,
+  unwanted: (peer: PeerId) => boolean,
+  sources: boolean,
+): LinePeer | undefined {
   let best: LinePeer | undefined;
   let bestRank = 0;
   for (const peer of core.peers.values()) {
     const rank = rankOf(core, peer);
-    if (rank <= bestRank || !core.usable(peer.id) || tried.has(peer.id)) continue;
+    if (rank <= bestRank || (sources && rank < DESIGNATED)) continue;
+    if (!core.usable(peer.id) || unwanted(peer.id)) continue;
     best = peer;
     bestRank = rank;
   }

@@ -114,9 +114,12 @@ export class LineCore {
     return this.heldCount === this.setup.rows;
   }
 
-  /** Do we cross the WAN? */
+  /** Do we cross the WAN? Also when the one who should is banned by us: a liar must not keep the site from the origin. */
   get isDesignated(): boolean {
-    return this.designated === this.setup.self;
+    const { designated } = this;
+    return (
+      designated === this.setup.self || (designated !== undefined && this.bans.isBanned(designated, this.now))
+    );
   }
 
   /** A chunk has come. */

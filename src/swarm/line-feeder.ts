@@ -36,6 +36,10 @@ interface Attempt {
 /** Steps of one walk: a line of so many is walked to its end; more is somebody's game. */
 const MOST_STEPS = 1_000;
 /** A feeder that has so many chunks more than we can only be as slow as the link between us. */
+/** After a loss, so long until all below us know that they are cut off and would not do as our feeder. */
+const SETTLE_MS = 300;
+/** Those below a cut leave its healing to the one at the cut, for so long. */
+const CUT_OFF_MS = 5_000;
 /** So often the one right above the feeder is asked before those further up. */
 const PATIENT_ROUNDS = 4;
 const WELL_AHEAD_ROWS = 4;
@@ -43,6 +47,9 @@ const WELL_AHEAD_ROWS = 4;
 export class Upwards {
   readonly #core: LineCore;
   readonly #wants: Wants;
+  /** Is it a follower of ours? */
+  readonly #follows: (peer: PeerId) => boolean;
+  #lostAt: MonotonicMs = 0;
   current: Feeder | undefined;
   #attempt: Attempt | undefined;
   readonly #open = new Set<PeerId>();
@@ -61,8 +68,9 @@ export class Upwards {
   /** Our own speed as last measured, bytes per second; 0: not known. */
   ownRate = 0;
 
-  constructor(core: LineCore, wants: Wants) {
+  constructor(core: LineCore, wants: Wants, follows: (peer: PeerId) => boolean) {
     this.#core = core;
+    this.#follows = follows;
     this.#wants = wants;
     this.#roundMs = core.limits.roundMs[0];
   }
@@ -182,6 +190,7 @@ export class Upwards {
     const feeder = this.current;
     if (feeder === undefined) return;
     this.current = undefined;
+    this.#lostAt = this.#core.now;
     this.#roundAt = Number.POSITIVE_INFINITY;
     this.#beatAt = Number.POSITIVE_INFINITY;
     const { id } = feeder.ref;
@@ -226,7 +235,7 @@ export class Upwards {
     this.#tellAttach(feeder.ref.id, undefined);
     this.#watchRate(feeder);
     if (this.#attempt !== undefined || !feeder.usable) return;
-    if (feeder.cutOffAt !== undefined && now - feeder.cutOffAt >= limits.stallMs) this.#leaveCutOff(feeder);
+    if (feeder.cutOffAt !== undefined && now >= feeder.cutOffAt + CUT_OFF_MS) this.#leaveCutOff(feeder);
     else if (now >= this.#roundAt) this.#goRound(feeder);
   }
 
@@ -248,7 +257,13 @@ export class Upwards {
       if (ref === undefined) break;
       if (this.#core.usable(ref.id) && !this.#tried.has(ref.id)) return ref;
     }
-    return chooseFeeder(this.#core, this.#tried);
+    return this.#choose(this.#core.now < this.#lostAt + SETTLE_MS);
+  }
+
+  #choose(sources: boolean): PeerRef | undefined {
+    const { isDesignated } = this.#core;
+    const unwanted = (id: PeerId) => this.#tried.has(id) || (!isDesignated && this.#follows(id));
+    return chooseFeeder(this.#core, unwanted, sources);
   }
 
   #ask(ref: PeerRef, why: Why, insteadOf: PeerId | undefined, steps: number): void {
@@ -298,7 +313,11 @@ export class Upwards {
     this.#roundAt = now + this.#jittered(this.#roundMs);
     this.#wants.wakeAll();
     const what = { first: 'attached', moved: 'moved', heal: 'healed', round: 'went-round' } as const;
-    this.#core.note(what[attempt.why], `depth ${standing.depth + 1}`, attempt.ref.id);
+    this.#core.note(
+      what[attempt.why],
+      standing.depth >= NO_SOURCE ? 'no source yet' : `depth ${standing.depth + 1}`,
+      attempt.ref.id,
+    );
     this.#stands(this.current, standing);
   }
 
@@ -422,7 +441,7 @@ export class Upwards {
     feeder.cutOffAt = this.#core.now;
     this.#tried.clear();
     this.#tried.add(feeder.ref.id);
-    const ref = chooseFeeder(this.#core, this.#tried);
+    const ref = this.#choose(true);
     if (ref !== undefined) this.#ask(ref, 'heal', undefined, 0);
   }
 }

@@ -1,6 +1,6 @@
 // The feeder's side of a line: who is kept, who is pointed elsewhere, what each still has to be sent.
 import type { MonotonicMs } from '../base/time.ts';
-import type { LineCore } from './line-core.ts';
+import { type LineCore, NO_SOURCE } from './line-core.ts';
 import type { FeederMessage, FollowerMessage, Standing } from './line-messages.ts';
 import type { Row } from './line-ports.ts';
 import { BusyMeter } from './line-rates.ts';
@@ -78,6 +78,13 @@ export class Followers {
 
   all(): Iterable<Follower> {
     return this.#all.values();
+  }
+
+  /** The most chunks that one of them holds. */
+  mostHeld(): number {
+    let most = 0;
+    for (const { held } of this.#all.values()) most = Math.max(most, held);
+    return most;
   }
 
   says(ref: PeerRef, message: FollowerMessage): void {
@@ -223,6 +230,11 @@ export class Followers {
     }
     if (this.#wouldRing(ref.id)) {
       this.#refuse(ref.id, 'cycle');
+      return;
+    }
+    // Nobody gets anything here for now; and whoever is cut off because of us must not become our feeder.
+    if (this.#upstream.standing().depth >= NO_SOURCE && this.#upstream.asking() === undefined) {
+      this.#refuse(ref.id, 'unfit');
       return;
     }
     const victim = attach.insteadOf === undefined ? undefined : this.#all.get(attach.insteadOf);

@@ -48,7 +48,7 @@ class Line implements LineMachine {
   constructor(setup: LineSetup, options: LineOptions) {
     this.#core = new LineCore(setup, options);
     this.#wants = new Wants(setup.rows);
-    this.#up = new Upwards(this.#core, this.#wants);
+    this.#up = new Upwards(this.#core, this.#wants, (id) => this.#followers.get(id) !== undefined);
     this.#followers = new Followers(this.#core, this.#wants, {
       standing: () => this.#standing(),
       feederRef: () => this.#up.current?.ref,
@@ -178,7 +178,8 @@ class Line implements LineMachine {
     if (row >= this.#core.setup.rows) return;
     this.#beginWaiting(() => this.#followers.wants(follower, row));
     const from = this.#wants.sourceOf(row);
-    if (from === undefined || from === 'wan' || !this.#isForemost(follower)) return;
+    const { isDesignated } = this.#core;
+    if (!isDesignated || from === undefined || from === 'wan' || !this.#isFrontier(row)) return;
     // In a ring the feeder waits, in the end, for the very one that asks us.
     this.#core.act({ kind: 'cancel', row, from });
     this.#wants.requeue(row);
@@ -278,43 +279,33 @@ class Line implements LineMachine {
 
   #seek(): void {
     if (this.#core.complete) return;
-    const wanted = this.#wants.any && (!this.#core.isDesignated || this.#wantsFromSite());
+    const lowest = this.#wants.peek();
+    const wanted = this.#core.isDesignated
+      ? lowest !== undefined && !this.#isFrontier(lowest)
+      : this.#wants.any;
     this.#nobodyAhead = !this.#up.seek(wanted);
     const feeder = this.#up.source;
-    if (feeder === undefined || !this.#core.isDesignated || this.#up.asking !== undefined) return;
-    const { heldCount, siteBest, limits, setup } = this.#core;
-    const caughtUp =
-      feeder.standing.held <= heldCount + limits.behindRows && siteBest <= heldCount + limits.aheadRows;
-    if (caughtUp && feeder.standing.held < setup.rows) this.#up.release('caught up');
+    if (feeder === undefined || !this.#core.isDesignated || wanted || this.#up.asking !== undefined) return;
+    const idle = this.#wants.fetchedFrom(feeder.ref.id).size === 0;
+    if (idle && feeder.standing.held < this.#core.setup.rows)
+      this.#up.release('nothing more to be had there');
   }
 
-  /** As the designated peer: is anything wanted that others of the site may have? */
-  #wantsFromSite(): boolean {
-    if (this.#wants.local > 0) return true;
-    for (const follower of this.#followers.all()) if (!this.#isForemost(follower.ref.id)) return true;
-    return false;
-  }
-
-  /** Nobody in the site is ahead of this follower: what it wants, only the WAN has. */
-  #isForemost(id: PeerId): boolean {
-    if (!this.#core.isDesignated) return false;
-    const follower = this.#followers.get(id);
-    if (follower === undefined) return false;
-    const { siteBest, heldCount, limits } = this.#core;
-    return follower.held + limits.aheadRows > Math.max(siteBest, heldCount);
+  /**
+   * Chunks travel in order, so rows from the most that anybody holds on are nowhere in the site. A guess: when it is
+   * wrong, a feeder does not deliver, is set aside as stalled, and the WAN is crossed all the same.
+   */
+  #isFrontier(row: Row): boolean {
+    return row >= Math.max(this.#core.siteBest, this.#core.heldCount, this.#followers.mostHeld());
   }
 
   #route(row: Row): SourceId | undefined {
-    const { isDesignated, now, limits } = this.#core;
+    const { isDesignated, now, limits, setup } = this.#core;
     const feeder = this.#up.source;
-    if (
-      isDesignated &&
-      (this.#nobodyAhead || this.#wants.followersOf(row).some((id) => this.#isForemost(id)))
-    ) {
-      if (feeder === undefined || feeder.standing.held < this.#core.setup.rows) {
-        if (!this.#wan.mayAsk(now) || this.#wants.fetchedFrom('wan').size >= limits.wanRows) return undefined;
-        return 'wan';
-      }
+    const complete = feeder !== undefined && feeder.standing.held >= setup.rows;
+    if (isDesignated && !complete && (this.#nobodyAhead || this.#isFrontier(row))) {
+      const free = this.#wants.fetchedFrom('wan').size < limits.wanRows;
+      return free && this.#wan.mayAsk(now) ? 'wan' : undefined;
     }
     if (feeder === undefined) return undefined;
     return this.#wants.fetchedFrom(feeder.ref.id).size < limits.windowRows ? feeder.ref.id : undefined;

@@ -6,8 +6,6 @@ import type { BeaconEndpoint, BeaconTable, HeardPeer } from './beacon-table.ts';
 
 const ASK_AGAIN_MS = 300;
 const LONGEST_ASK_MS = 6_400;
-const ASKS_AT_ONCE = 16;
-const PROBES_AT_ONCE = 64;
 /** Whoever has just come announces itself, and so do those that it greets: asking is for what got lost. */
 const PATIENCE_MS = 20;
 
@@ -33,7 +31,7 @@ export class Asks {
   due(peers: number, now: MonotonicMs): readonly BeaconEndpoint[] {
     const to: BeaconEndpoint[] = [];
     for (const peer of this.#asking) {
-      if (peer.askAt > now || to.length === ASKS_AT_ONCE) continue;
+      if (peer.askAt > now) continue;
       const waitMs = Math.min(ASK_AGAIN_MS * 1.5 ** peer.asks, LONGEST_ASK_MS);
       peer.asks += 1;
       peer.askAt = now + waitMs + randomInt(this.#random, spreadMs(peers));
@@ -59,14 +57,14 @@ export function listenForSilence(table: BeaconTable, now: MonotonicMs): Silence 
   const overdue = overdueMs(table.size);
   const dead: HeardPeer[] = [];
   const probe: BeaconEndpoint[] = [];
-  for (const peer of table.all()) {
+  for (let peer = table.longestSilent; peer !== undefined; peer = peer.after) {
     // The same sums as in `silenceAt`: a difference may round to the other side, and we would be woken without end.
     if (now < peer.heardAt + overdue) break;
     if (now >= peer.heardAt + DEAD_MS) {
       dead.push(peer);
       continue;
     }
-    if ((peer.probes > 0 && now < peer.probeAt) || probe.length === PROBES_AT_ONCE) continue;
+    if (peer.probes > 0 && now < peer.probeAt) continue;
     // Each way in turn: only one of its interfaces may be cut off.
     const path = peer.paths[peer.probes % peer.paths.length] ?? peer.path;
     peer.probes += 1;
@@ -80,9 +78,11 @@ export function listenForSilence(table: BeaconTable, now: MonotonicMs): Silence 
 export function silenceAt(table: BeaconTable): MonotonicMs {
   const overdue = overdueMs(table.size);
   let next = Number.POSITIVE_INFINITY;
-  for (const peer of table.all()) {
-    if (peer.probes === 0) return Math.min(next, peer.heardAt + overdue);
-    next = Math.min(next, peer.probeAt, peer.heardAt + DEAD_MS);
+  for (let peer = table.longestSilent; peer !== undefined; peer = peer.after) {
+    const overdueAt = peer.heardAt + overdue;
+    if (peer.probes === 0) return Math.min(next, overdueAt);
+    // Not before it is overdue: with more peers around than at its first probe, that may be later than its next one.
+    next = Math.min(next, Math.max(peer.probeAt, overdueAt), peer.heardAt + DEAD_MS);
   }
   return next;
 }

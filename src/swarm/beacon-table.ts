@@ -32,6 +32,9 @@ export interface HeardPeer {
   /** The way that is used: kept as long as it is heard on. */
   path: BeaconPath;
   heardAt: MonotonicMs;
+  /** Neighbours in the order of the last heard. */
+  before: HeardPeer | undefined;
+  after: HeardPeer | undefined;
   probeAt: MonotonicMs;
   probes: number;
   askAt: MonotonicMs;
@@ -42,8 +45,9 @@ const MOST_PATHS = 4;
 const NEVER = Number.NEGATIVE_INFINITY;
 
 export class BeaconTable {
-  /** Longest silent first: whoever is heard goes to the end. */
   readonly #peers = new Map<PeerId, HeardPeer>();
+  #first: HeardPeer | undefined;
+  #last: HeardPeer | undefined;
   readonly #most: number;
   readonly #mostPerAddress: number;
   #view: readonly SitePeer[] | undefined;
@@ -61,9 +65,13 @@ export class BeaconTable {
     return this.#peers.get(id);
   }
 
-  /** Longest silent first. */
   all(): IterableIterator<HeardPeer> {
     return this.#peers.values();
+  }
+
+  /** The longest silent one; `after` it comes the next one. */
+  get longestSilent(): HeardPeer | undefined {
+    return this.#first;
   }
 
   /** Those whose announcement is known, by id. */
@@ -98,17 +106,21 @@ export class BeaconTable {
       paths: [path],
       path,
       heardAt: now,
+      before: undefined,
+      after: undefined,
       probeAt: 0,
       probes: 0,
       askAt: Number.POSITIVE_INFINITY,
       asks: 0,
     };
     this.#peers.set(peer.id, peer);
+    this.#append(peer);
     return peer;
   }
 
-  remove(id: PeerId): void {
-    this.#peers.delete(id);
+  remove(peer: HeardPeer): void {
+    this.#peers.delete(peer.id);
+    this.#unlink(peer);
     this.#view = undefined;
   }
 
@@ -116,8 +128,8 @@ export class BeaconTable {
   heard(peer: HeardPeer, from: BeaconEndpoint, staleMs: number, now: MonotonicMs): BeaconPath {
     peer.heardAt = now;
     peer.probes = 0;
-    this.#peers.delete(peer.id);
-    this.#peers.set(peer.id, peer);
+    this.#unlink(peer);
+    this.#append(peer);
     const path = findPath(peer, from) ?? addPath(peer, from, now);
     path.heardAt = now;
     if (peer.path !== path && now - peer.path.heardAt > staleMs) {
@@ -131,8 +143,24 @@ export class BeaconTable {
   forgive(ms: number): void {
     for (const peer of this.#peers.values()) {
       peer.heardAt += ms;
+      peer.probes = 0;
       for (const path of peer.paths) path.heardAt += ms;
     }
+  }
+
+  #append(peer: HeardPeer): void {
+    peer.before = this.#last;
+    peer.after = undefined;
+    if (this.#last === undefined) this.#first = peer;
+    else this.#last.after = peer;
+    this.#last = peer;
+  }
+
+  #unlink(peer: HeardPeer): void {
+    if (peer.before === undefined) this.#first = peer.after;
+    else peer.before.after = peer.after;
+    if (peer.after === undefined) this.#last = peer.before;
+    else peer.after.before = peer.before;
   }
 }
 

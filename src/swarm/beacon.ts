@@ -22,7 +22,6 @@ import {
   DEAD_MS,
   overdueMs,
   progressMs,
-  spreadMs,
 } from './beacon-pace.ts';
 import type { BeaconAction, BeaconEvent, BeaconSetup, IgnoredBeacon, WentWhy } from './beacon-ports.ts';
 import { type BeaconEndpoint, BeaconTable, findPath, type HeardPeer, sitePeer } from './beacon-table.ts';
@@ -108,7 +107,8 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     const late = now - this.#wakeAt;
     if (late > DEAF_MS) this.#table.forgive(late);
     this.#take(event, now);
-    if (this.#state === 'here') this.#due(now);
+    // Hearing makes nothing due but by the next wake, and it happens most.
+    if (this.#state === 'here' && (event.kind !== 'heard' || now >= this.#wakeAt)) this.#due(now);
     this.#wakeAt = this.#nextWake();
     return this.#actions;
   }
@@ -190,9 +190,8 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
 
   /** The beat, or the announcement in its place, to all. */
   #beat(now: MonotonicMs): void {
-    const peers = this.#table.size;
-    const jitter = 1 + BEAT_JITTER * (2 * this.#random.next() - 1);
-    this.#beatAt = now + beatMs(peers) * jitter;
+    const periodMs = beatMs(this.#table.size);
+    this.#beatAt = now + periodMs * (1 + BEAT_JITTER * (2 * this.#random.next() - 1));
     if (now < this.#announceAt) {
       this.#actions.push({ kind: 'multicast', beacon: { ...this.#stamp(false), kind: 'beat' } });
       for (const [to, direct] of this.#directOnes(now))
@@ -200,10 +199,11 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
       return;
     }
     this.#announceToAll(now);
-    if (this.#greetings > 0) this.#greetings -= 1;
     if (this.#greetings === 0) return;
-    this.#beatAt = now + SECOND_GREETING_MS + randomInt(this.#random, spreadMs(peers));
-    this.#announceAt = this.#beatAt;
+    this.#greetings -= 1;
+    // Those who started together shall not beat together.
+    this.#beatAt = now + SECOND_GREETING_MS + this.#random.next() * (periodMs - SECOND_GREETING_MS);
+    if (this.#greetings === 1) this.#announceAt = this.#beatAt;
   }
 
   #announceToAll(now: MonotonicMs): void {
@@ -219,21 +219,19 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
   }
 
   /** Those that multicast does not bring together with us, and whether they shall beat to us by unicast. */
-  #directOnes(now: MonotonicMs): Map<BeaconEndpoint, boolean> {
-    const ones = new Map<string, readonly [BeaconEndpoint, boolean]>();
-    const hearsUs = new Set<string>();
+  #directOnes(now: MonotonicMs): ReadonlyMap<BeaconEndpoint, boolean> {
+    const ones = new Map<BeaconEndpoint, boolean>();
+    const settled = new Set<string>();
+    const told = this.#told.answering();
     for (const peer of this.#table.all()) {
-      for (const path of peer.paths) {
-        const key = endpointKey(path.endpoint);
-        if (path.directUntil > now) ones.set(key, [path.endpoint, false]);
-        if (now - path.multicastAt < DEAD_MS) hearsUs.add(key);
+      for (const { endpoint, directUntil, multicastAt } of peer.paths) {
+        if (directUntil > now) ones.set(endpoint, false);
+        if (told.length > 0 && (directUntil > now || now - multicastAt < DEAD_MS))
+          settled.add(endpointKey(endpoint));
       }
     }
-    for (const endpoint of this.#told.answering()) {
-      const key = endpointKey(endpoint);
-      if (!hearsUs.has(key)) ones.set(key, [endpoint, true]);
-    }
-    return new Map(ones.values());
+    for (const endpoint of told) if (!settled.has(endpointKey(endpoint))) ones.set(endpoint, true);
+    return ones;
   }
 
   #leave(now: MonotonicMs): void {
@@ -330,7 +328,7 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
   }
 
   #went(peer: HeardPeer, why: WentWhy, now: MonotonicMs): void {
-    this.#table.remove(peer.id);
+    this.#table.remove(peer);
     this.#asks.forget(peer);
     for (const { endpoint } of peer.paths) this.#told.silent(endpoint, now);
     const shown = sitePeer(peer);

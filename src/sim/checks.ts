@@ -32,6 +32,9 @@ export interface Violation {
 /** Kept at most; more of them say nothing new. */
 const MOST_VIOLATIONS = 50;
 
+/** Could this node have had the chunk from another one, or have waited for the one that fetches it already? */
+export type SiteHas = (node: PeerId, row: Row, crosser: PeerId | undefined) => boolean;
+
 export class Checks implements Observer {
   readonly violations: Violation[] = [];
   /** Bytes that crossed the WAN, by node. */
@@ -41,6 +44,8 @@ export class Checks implements Observer {
   resentBytes = 0;
   strayBytes = 0;
   discardedBytes = 0;
+  /** Chunks that crossed the WAN although the site had them, or was already about to have them. */
+  needlessCrossings = 0;
   notes = 0;
   gaveUps = 0;
   progressMs: MonotonicMs = 0;
@@ -49,13 +54,17 @@ export class Checks implements Observer {
   readonly #image: SimImage;
   readonly #now: () => MonotonicMs;
   readonly #name: (id: PeerId) => string;
+  readonly #siteHas: SiteHas;
+  /** Who fetched a chunk over the WAN last. */
+  readonly #crosser: (PeerId | undefined)[] = [];
   /** How much of each chunk a node has, from its front. */
   readonly #had = new Map<PeerId, Float64Array>();
 
-  constructor(image: SimImage, now: () => MonotonicMs, name: (id: PeerId) => string) {
+  constructor(image: SimImage, now: () => MonotonicMs, name: (id: PeerId) => string, siteHas: SiteHas) {
     this.#image = image;
     this.#now = now;
     this.#name = name;
+    this.#siteHas = siteHas;
   }
 
   violate(rule: Rule, what: string): void {
@@ -77,6 +86,10 @@ export class Checks implements Observer {
   received(node: PeerId, from: SourceId, row: Row, begin: number, end: number): void {
     this.moved();
     if (from !== 'wan') this.lanTotal += end - begin;
+    else if (begin === 0) {
+      if (this.#siteHas(node, row, this.#crosser[row])) this.needlessCrossings += 1;
+      this.#crosser[row] = node;
+    }
     const had = this.#hadOf(node);
     const before = had[row] as number;
     const again = Math.min(end, before) - begin;
@@ -120,6 +133,16 @@ export class Checks implements Observer {
 
   gaveUp(_node: PeerId, _row: Row, _what: string): void {
     this.gaveUps += 1;
+  }
+
+  /** At the end: so many needless crossings may be explained by what befell the site. */
+  judgeThrift(mostNeedless: number): void {
+    if (this.needlessCrossings <= mostNeedless) return;
+    const share = (this.wanTotal / this.#image.bytes).toFixed(3);
+    this.violate(
+      'wan',
+      `${this.needlessCrossings} chunks crossed though the site had them (WAN ${share} × the image)`,
+    );
   }
 
   /** Something came, or may not be expected to come. */

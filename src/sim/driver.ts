@@ -34,6 +34,8 @@ export interface DriverSetup {
   keep(row: Row, bad: boolean): void;
   /** Are the bytes right? What every node does on arrival. */
   verify(partial: Partial): boolean;
+  /** What is kept of a chunk that broke off, for the next source. */
+  salvage(partial: Partial): Partial | undefined;
   /** Does this node send wrong bytes for it? */
   lies(row: Row): boolean;
   onArrived(row: Row): void;
@@ -73,12 +75,9 @@ export class Driver {
     return this.#setup.host.life === this.#life;
   }
 
-  get followers(): number {
-    return this.#followers.size;
-  }
-
-  get crossings(): number {
-    return this.#crossings.size;
+  /** Is it fetching this chunk over the WAN? */
+  crosses(row: Row): boolean {
+    return this.#crossings.has(row);
   }
 
   /** Hands the machine an event and performs what follows; nothing happens inside of something else. */
@@ -203,7 +202,11 @@ export class Driver {
           link.open = true;
           this.deliver({ kind: 'feeder-open', feeder });
         },
-        told: (message) => this.deliver({ kind: 'feeder-says', feeder, message }),
+        told: (message) => {
+          // It will not come from there: what has come of it goes on elsewhere.
+          if (message.kind === 'missing') this.#cancel(message.row, feeder);
+          this.deliver({ kind: 'feeder-says', feeder, message });
+        },
         progress: (parcel, bytes) => this.#progress(link, feeder, parcel, bytes),
         arrived: (parcel) => this.#came(link, feeder, parcel),
         lost: (why) => {
@@ -355,8 +358,10 @@ export class Driver {
 
   #putBack(row: Row, partial: Partial): void {
     if (partial.received === 0) return;
+    const kept = this.#setup.salvage(partial);
     const other = this.#waiting.get(row);
-    if (other === undefined || other.received < partial.received) this.#waiting.set(row, partial);
+    if (kept !== undefined && (other === undefined || other.received < kept.received))
+      this.#waiting.set(row, kept);
   }
 
   // Followers

@@ -1,6 +1,6 @@
 // One simulated machine: the real line, beacon and election machines, a consumer that wants chunks in order, a disk.
 import type { Random } from '../base/random.ts';
-import { type Candidate, designated } from '../swarm/election.ts';
+import type { Candidate } from '../swarm/election.ts';
 import type { LineMachine, LineSetup, Row } from '../swarm/line-ports.ts';
 import { linePeers } from '../swarm/peers.ts';
 import type { Announcement, ImageKey, PeerId, PeerRef, PeerRole } from '../swarm/site.ts';
@@ -14,12 +14,12 @@ import type { Wan } from './wan.ts';
 /** The parts of a node that decide: the product's own; a test may put a faulty one in the place of one. */
 export interface Parts {
   machine(setup: LineSetup): LineMachine;
+  /** Are the bytes right? */
   verify(partial: Partial): boolean;
+  /** What is kept of a chunk that broke off, for the next source. */
+  salvage(partial: Partial): Partial | undefined;
   elect(site: string, key: ImageKey, candidates: readonly Candidate[], self: PeerId): PeerId | undefined;
 }
-
-export const honestVerify = (partial: Partial): boolean => !partial.bad;
-export const realElection: Parts['elect'] = (site, key, candidates) => designated(site, key, candidates);
 
 export interface NodeSetup {
   readonly network: Network;
@@ -72,6 +72,8 @@ export class SimNode {
   readonly #setup: NodeSetup;
   #rows: Uint8Array;
   #written: Uint8Array;
+  /** When each chunk came. */
+  readonly #sinceMs: Float64Array;
   #heldCount = 0;
   #driver: Driver | undefined;
   #machine: LineMachine | undefined;
@@ -89,6 +91,7 @@ export class SimNode {
     this.consumes = setup.consumes;
     this.#rows = new Uint8Array(setup.image.rows);
     this.#written = new Uint8Array(setup.image.rows);
+    this.#sinceMs = new Float64Array(setup.image.rows);
   }
 
   get id(): PeerId {
@@ -110,6 +113,13 @@ export class SimNode {
   /** Held, and its bytes are right. */
   holds(row: Row): boolean {
     return this.#rows[row] === GOOD;
+  }
+
+  /** Has it held the chunk for so long, and would it serve it? */
+  offers(row: Row, forMs: number): boolean {
+    if (this.#rows[row] !== GOOD || this.host.state !== 'up' || this.leaving || this.liesShare > 0)
+      return false;
+    return this.#setup.network.queue.nowMs - (this.#sinceMs[row] as number) >= forMs;
   }
 
   get complete(): boolean {
@@ -142,6 +152,7 @@ export class SimNode {
     this.#wanted = new Set();
     this.#next = 0;
     this.#said = '';
+    this.#sinceMs.fill(network.queue.nowMs);
     this.#diskFreeMs = network.queue.nowMs;
     this.leaving = false;
     const machine = parts.machine({
@@ -203,7 +214,8 @@ export class SimNode {
     const { network, host, image, wan, observer, parts, random } = this.#setup;
     const find = (ref: PeerRef) => this.#setup.find(ref);
     return new Driver({
-      ...{ network, host, self: this.self, image, wan, observer, machine, find, verify: parts.verify },
+      ...{ network, host, self: this.self, image, wan, observer, machine, find },
+      ...{ verify: parts.verify, salvage: parts.salvage },
       held: (row) => (this.#rows[row] === GOOD ? 'good' : this.#rows[row] === BAD ? 'bad' : 'no'),
       keep: (row, bad) => this.#keep(row, bad),
       lies: () => this.liesShare > 0 && random.next() < this.liesShare,
@@ -215,6 +227,7 @@ export class SimNode {
   #keep(row: Row, bad: boolean): void {
     if (this.#rows[row] === NOT_HELD) this.#heldCount += 1;
     this.#rows[row] = bad ? BAD : GOOD;
+    this.#sinceMs[row] = this.#setup.network.queue.nowMs;
   }
 
   /** Into the disk's queue; it counts as done once it is written. */

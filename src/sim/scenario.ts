@@ -91,6 +91,7 @@ export function runScenario(
   scheduleTroubles(world, scenario.troubles, { startMs: SETTLED_MS, boundMs, seed: scenario.seed });
   world.run(SETTLED_MS + limitMs(scenario, boundMs, slow.size > 0), options.onTick);
   const { checks } = world;
+  checks.judgeThrift(hasTroubles(scenario.troubles) ? 8 + 0.05 * scenario.chunks : 0);
   const targets = world.nodes.filter((node) => node.role === 'target');
   return {
     scenario,
@@ -112,6 +113,10 @@ export function runScenario(
     events: world.queue.ran,
     virtualMs: world.queue.nowMs,
   };
+}
+
+function hasTroubles(troubles: Troubles): boolean {
+  return Object.values(troubles).some((value) => value !== undefined);
 }
 
 /** The time that one machine alone needs on the same links. */

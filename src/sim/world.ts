@@ -44,6 +44,8 @@ export interface WorldSpec {
 export const READY_MS = 1000;
 /** So long nothing may move while somebody waits for a chunk that can be had. */
 const PATIENCE_MS = 20_000;
+/** After so long a site should know what it holds: several beats of the beacon. */
+const KNOWN_MS = 4000;
 /** Events at one and the same moment: more is an endless conversation. */
 const MOST_AT_ONCE = 200_000;
 
@@ -73,6 +75,7 @@ export class World {
       this.image,
       () => this.queue.nowMs,
       (id) => this.nameOf(id),
+      (id, row, crosser) => this.#siteHas(id, row, crosser),
     );
     const presence = spec.presence === 'beacon' ? new BeaconSegment() : new Oracle();
     const observer = together([this.checks, ...observers]);
@@ -106,6 +109,17 @@ export class World {
       this.queue.at(machine.startMs, () => this.start(node));
       return node;
     });
+  }
+
+  /** Somebody reachable has offered the chunk for long enough that the site may know, or is fetching it. */
+  #siteHas(id: PeerId, row: Row, crosser: PeerId | undefined): boolean {
+    const own = this.#byId.get(id)?.host;
+    return this.nodes.some(
+      (node) =>
+        node.host !== own &&
+        node.host.part === own?.part &&
+        (node.offers(row, KNOWN_MS) || (node.id === crosser && node.driver()?.crosses(row) === true)),
+    );
   }
 
   nameOf(id: PeerId): string {

@@ -37,6 +37,8 @@ export function createLineFirst(options: LineFirstOptions): ChunkSource {
   function watch(): () => void {
     let cancel = () => {};
     const look = () => {
+      // Another request has found it out.
+      if (clock.nowMs() < asideUntilMs) return;
       const bytes = options.receivedBytes();
       if (bytes !== seenBytes) movedMs = clock.nowMs();
       seenBytes = bytes;

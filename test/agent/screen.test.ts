@@ -149,6 +149,18 @@ it('any text from outside, however long or strange, leaves a picture of the righ
   );
 });
 
+it('says whom it feeds, on the screen and on the line, without making a new topic of it', () => {
+  const progress = { percent: 43, doneBytes: 43, totalBytes: 100, bytesPerSecond: 12_300_000 };
+  const alone: ScreenState = { step: 'imaging', version: '1', progress };
+  const one = { ...alone, feeding: { peers: 1, bytesPerSecond: 11_040_000 } };
+  expect(serialLine(one).line).toBe('peerboot: imaging 43% 12.3 MB/s feeding 1 peer 11.0 MB/s');
+  expect(serialLine(one).topic).toBe(serialLine(alone).topic);
+  expect(renderScreen(one).some((line) => /Feeding +1 peer 11.0 MB\/s/.test(line))).toBe(true);
+  expect(renderScreen(alone).some((line) => line.includes('Feeding'))).toBe(false);
+  const idle = { step: 'done', version: '1', feeding: { peers: 2, bytesPerSecond: 0 } } as const;
+  expect(serialLine(idle).line).toMatch(/^peerboot: done .* feeding 2 peers 0.0 MB\/s$/);
+});
+
 it('draws again only the lines that changed', () => {
   const before = { lines: ['a', 'b', 'c'], tone: 'work' as const };
   expect(paint(['a', 'B', 'c'], 'work', before)).toBe('\u001b[2;1H\u001b[0;1;37;44mB');

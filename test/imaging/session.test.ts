@@ -55,6 +55,31 @@ describe('fetching', () => {
     expect(fetched(tiny.step({ kind: 'start' }, 0))).toEqual([0]);
   });
 
+  it('takes a chunk that came for others, never asks for it, and passes it when its turn comes', () => {
+    const session = new Session(content(6), { ...DEFAULT_LIMITS, maxFetches: 2 });
+    session.step({ kind: 'start' }, 0);
+    expect(session.step({ kind: 'offered', chunk: 2 }, 1)).toEqual([{ kind: 'write', chunk: 2 }]);
+    expect(session.step({ kind: 'offered', chunk: 2 }, 1)).toEqual([]);
+    // Under way already: it comes, or has come, by itself.
+    expect(session.step({ kind: 'offered', chunk: 1 }, 1)).toEqual([]);
+    expect(session.step({ kind: 'offered', chunk: 4 }, 1)).toEqual([{ kind: 'write', chunk: 4 }]);
+    expect(fetched(session.step({ kind: 'fetched', chunk: 0 }, 2))).toEqual([3]);
+    expect(fetched(session.step({ kind: 'fetched', chunk: 1 }, 3))).toEqual([5]);
+    expect(fetched(session.step({ kind: 'fetched', chunk: 3 }, 4))).toEqual([]);
+    session.step({ kind: 'fetched', chunk: 5 }, 5);
+    for (const chunk of [0, 1, 2, 3, 4]) session.step({ kind: 'written', chunk }, 6);
+    expect(kinds(session.step({ kind: 'written', chunk: 5 }, 7))).toEqual(['flush']);
+  });
+
+  it('takes no chunk that came for others when memory is full, and asks for it in its turn', () => {
+    const limits = { ...DEFAULT_LIMITS, maxFetches: 8, maxHeldBytes: 8 * SLICE };
+    const session = new Session(content(3), limits);
+    expect(fetched(session.step({ kind: 'start' }, 0))).toEqual([0, 1]);
+    expect(session.step({ kind: 'offered', chunk: 2 }, 1)).toEqual([]);
+    session.step({ kind: 'fetched', chunk: 0 }, 2);
+    expect(fetched(session.step({ kind: 'written', chunk: 0 }, 3))).toEqual([2]);
+  });
+
   it('waits when all sources fail, twice as long each time, probes with one request, then goes on at full width', () => {
     const session = new Session(content(8), { ...DEFAULT_LIMITS, maxFetches: 4 });
     session.step({ kind: 'start' }, 0);
@@ -165,6 +190,7 @@ function play(random: Random, chunkCount: number) {
     patienceMs: 20_000,
   };
   const failing = random.next() * 0.9;
+  const offering = random.next() < 0.5 ? 0 : 0.1;
   const session = new Session(content(chunkCount), limits);
   const inFlight: { event: SessionEvent; at: number }[] = [];
   const writes: number[] = [];
@@ -200,8 +226,16 @@ function play(random: Random, chunkCount: number) {
     }
   };
   for (const action of session.step({ kind: 'start' }, now)) perform(action);
+  /** Brought for others of the site. */
+  const offer = (chunk: number) => {
+    if (chunk >= chunkCount || verified.has(chunk)) return;
+    const taken = session.step({ kind: 'offered', chunk }, now);
+    if (taken.length > 0) verified.add(chunk);
+    for (const action of taken) perform(action);
+  };
   for (let steps = 0; steps < 20_000; steps++) {
     if (ending?.kind === 'complete') break;
+    if (random.next() < offering) offer(randomInt(random, chunkCount + 1));
     if (ending?.kind === 'fail' && inFlight.length === 0) {
       if (resumes === 2) break;
       resumes += 1;

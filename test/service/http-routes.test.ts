@@ -153,7 +153,7 @@ describe('administration', () => {
     expect((await remove()).statusCode).toBe(404);
   });
 
-  it('refuses an image that the catalogue does not have, unless there is no catalogue yet', async () => {
+  it('refuses a package, and an image that the catalogue does not have, unless there is no catalogue yet', async () => {
     const peer = testPeer();
     const put = () =>
       peer.http.app.inject({
@@ -163,6 +163,8 @@ describe('administration', () => {
         payload: { ...ASSIGNMENT, target: { ...ASSIGNMENT.target, image: 'debain' } },
       });
     expect((await put()).json().code).toBe('PB-IMAGE-UNKNOWN');
+    peer.packages = peer.images.map((image) => ({ ...image, name: 'debain' }));
+    expect((await put()).json().code).toBe('PB-IMAGE-IS-PACKAGE');
     peer.catalogueState = { state: 'none' };
     expect((await put()).statusCode).toBe(200);
   });

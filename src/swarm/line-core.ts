@@ -173,6 +173,11 @@ export class LineCore {
     if (this.#asides.size > 0) this.#asides.delete(peer);
   }
 
+  /** Neighbours that began together shall not ask together. */
+  jittered(ms: number): number {
+    return ms * (0.75 + this.random.next() / 2);
+  }
+
   /** May it be asked now? */
   usable(peer: PeerId): boolean {
     if (peer === this.setup.self || this.bans.isBanned(peer, this.now)) return false;

@@ -1,29 +1,12 @@
 // The feeder's side of a line: who is kept, who is pointed elsewhere, what each still has to be sent.
 import type { MonotonicMs } from '../base/time.ts';
 import { type LineCore, NO_SOURCE } from './line-core.ts';
+import { Follower } from './line-follower.ts';
 import type { FeederMessage, FollowerMessage, Standing } from './line-messages.ts';
 import type { Row } from './line-ports.ts';
-import { BusyMeter } from './line-rates.ts';
+import { Uplink } from './line-uplink.ts';
 import type { Wants } from './line-wants.ts';
 import type { PeerId, PeerRef } from './site.ts';
-
-export interface Follower {
-  readonly ref: PeerRef;
-  held: number;
-  /** Its own speed as far as it knows it, bytes per second; 0: unknown. */
-  rate: number;
-  heardAt: MonotonicMs;
-  /** It wanted or was sent something. */
-  activeAt: MonotonicMs;
-  readonly since: MonotonicMs;
-  readonly sent: BusyMeter;
-  /** Rows asked for, held by us, not yet sent. */
-  readonly queue: Set<Row>;
-  /** Rows asked for that are on their way to us. */
-  readonly waits: Set<Row>;
-  /** Since when many rows wait for it without a break: it is behind. */
-  behindSince: MonotonicMs | undefined;
-}
 
 /** What the feeder's side must know of the other side of this node. */
 export interface Upstream {
@@ -38,12 +21,6 @@ export interface Upstream {
 
 type Attach = Extract<FollowerMessage, { kind: 'attach' }>;
 
-/** So many connections besides the line's own: latecomers while the uplink has room. */
-const MOST_FOLLOWERS = 8;
-/** A follower that wanted nothing for so long does not use the uplink. */
-const IDLE_MS = 2_000;
-/** A follower that was behind for so long is held up by its own link, or by ours. */
-const BEHIND_MS = 400;
 /** One that shall go, but hangs on, is dropped. */
 const LINGER_MS = 10_000;
 
@@ -52,20 +29,17 @@ export class Followers {
   readonly #wants: Wants;
   readonly #upstream: Upstream;
   readonly #all = new Map<PeerId, Follower>();
+  readonly #uplink: Uplink;
   /** Pointed elsewhere, not yet gone. */
   readonly #lingering = new Map<PeerId, MonotonicMs>();
   #beatAt: MonotonicMs = Number.POSITIVE_INFINITY;
   #told = '';
-  #trialAt: MonotonicMs = Number.NEGATIVE_INFINITY;
-  #trialMs: number;
-  /** The rate of the follower whose place the present one took. */
-  #replaced: number | undefined;
 
   constructor(core: LineCore, wants: Wants, upstream: Upstream) {
     this.#core = core;
     this.#wants = wants;
     this.#upstream = upstream;
-    this.#trialMs = core.limits.trialMs;
+    this.#uplink = new Uplink(core, this.#all);
   }
 
   get size(): number {
@@ -92,7 +66,7 @@ export class Followers {
     const known = this.#all.get(ref.id);
     if (known !== undefined) {
       known.held = message.held;
-      if (message.kind === 'attach') known.rate = message.rate;
+      if (message.kind === 'attach') known.speed = message.rate;
       known.heardAt = now;
       return;
     }
@@ -109,8 +83,7 @@ export class Followers {
   wants(id: PeerId, row: Row): void {
     const follower = this.#all.get(id);
     if (follower === undefined) return;
-    follower.heardAt = this.#core.now;
-    follower.activeAt = this.#core.now;
+    follower.heard();
     if (this.#core.has(row)) this.#serve(follower, row);
     else {
       follower.waits.add(row);
@@ -121,7 +94,7 @@ export class Followers {
   unwants(id: PeerId, row: Row): void {
     const follower = this.#all.get(id);
     if (follower === undefined) return;
-    follower.heardAt = this.#core.now;
+    follower.heard();
     this.#unserve(follower, row);
     if (follower.waits.delete(row)) this.#wants.unwantFor(id, row);
   }
@@ -129,12 +102,8 @@ export class Followers {
   served(id: PeerId, row: Row, bytes: number): void {
     const follower = this.#all.get(id);
     if (follower === undefined) return;
-    const { now } = this.#core;
-    follower.queue.delete(row);
-    follower.activeAt = now;
-    follower.sent.sent(bytes, follower.queue.size > 0, now);
-    if (follower.queue.size < this.#core.limits.behindRows) follower.behindSince = undefined;
-    if (follower.sent.points >= 2) this.#core.uplinkBest = Math.max(this.#core.uplinkBest, this.#totalRate());
+    follower.sent(row, bytes);
+    this.#uplink.measure(follower);
   }
 
   /** A chunk has come: it goes on at once to those that wait for it. */
@@ -189,7 +158,8 @@ export class Followers {
       const standing = this.#upstream.standing();
       for (const id of this.#all.keys()) this.#tell(id, { kind: 'standing', ...standing });
     }
-    this.#separate();
+    const { who, behind } = this.#uplink.tooMany() ?? {};
+    if (who !== undefined && behind !== undefined) this.#move(who, behind.ref, 'full');
     for (const [id, until] of this.#lingering) {
       if (now < until) continue;
       this.#lingering.delete(id);
@@ -197,18 +167,13 @@ export class Followers {
     }
   }
 
-  /** Two that were kept while the uplink had room, and fill it now: the slower one goes behind the other. */
-  #separate(): void {
-    if (this.#all.size < 2) return;
-    const { now } = this.#core;
-    const behind = [...this.#all.values()]
-      .filter(({ behindSince }) => behindSince !== undefined && now - behindSince >= 2 * BEHIND_MS)
-      .sort((a, b) => b.held - a.held);
-    const [first] = behind;
-    const last = behind.at(-1);
-    if (first === undefined || last === undefined || first === last) return;
-    if (this.#totalRate() < 0.7 * this.#core.uplinkBest) return;
-    this.#move(last, first.ref, 'full');
+  /** For screens: bytes per second that each is sent. */
+  rates(): { id: PeerId; rate: number; held: number }[] {
+    return [...this.#all.values()].map(({ ref, rate, held }) => ({
+      id: ref.id,
+      rate: Math.round(rate),
+      held,
+    }));
   }
 
   nextWake(): MonotonicMs {
@@ -238,18 +203,17 @@ export class Followers {
       return;
     }
     const victim = attach.insteadOf === undefined ? undefined : this.#all.get(attach.insteadOf);
-    if (victim !== undefined && this.#mayReplace(victim, attach.rate)) {
-      this.#replaced = this.#rateOf(victim);
+    if (victim !== undefined && this.#uplink.mayReplace(victim, attach.rate)) {
       this.#keep(ref, attach.held, attach.rate);
       this.#move(victim, ref, 'slow');
       return;
     }
-    const best = this.#busiest();
-    if (best === undefined || this.#hasRoom(attach.rate)) {
+    const best = this.#uplink.busiest();
+    if (best === undefined || this.#uplink.hasRoom(attach.rate)) {
       this.#keep(ref, attach.held, attach.rate);
       return;
     }
-    if (this.#goesBefore(attach, best)) {
+    if (this.#uplink.goesBefore(attach.held, attach.rate, best)) {
       this.#keep(ref, attach.held, attach.rate);
       this.#move(best, ref, 'full');
       return;
@@ -266,80 +230,10 @@ export class Followers {
     return this.#upstream.asking() === id && id < this.#core.setup.self;
   }
 
-  /** Go round: may the one that asks take this follower's place? */
-  #mayReplace(victim: Follower, claim: number): boolean {
-    const { now, limits } = this.#core;
-    if (now - victim.heardAt >= limits.silenceMs) return true;
-    if (victim.behindSince === undefined || now - victim.behindSince < BEHIND_MS) return false;
-    const rate = this.#rateOf(victim);
-    const known = Math.max(this.#core.uplinkBest, this.#core.intakeBest, claim);
-    if (known > 0 && rate >= 0.7 * known) return false;
-    // The one that took a slow one's place is no faster: it is this uplink that is slow. Still, both may have been.
-    const inVain = this.#replaced !== undefined && rate <= 1.25 * this.#replaced;
-    if (inVain && now < this.#trialAt) return false;
-    this.#trialMs = inVain ? 10 * this.#trialMs : limits.trialMs;
-    this.#trialAt = now + this.#trialMs;
-    return true;
-  }
-
-  /** The line is kept in the order of progress: one far ahead of our follower, and no slower, comes before it. */
-  #goesBefore(attach: Attach, best: Follower): boolean {
-    if (attach.held < best.held + this.#core.limits.aheadRows) return false;
-    return attach.rate === 0 || (best.rate > 0 && attach.rate >= 0.8 * best.rate);
-  }
-
-  #hasRoom(rate: number): boolean {
-    if (rate === 0 || this.#all.size >= MOST_FOLLOWERS) return false;
-    return this.#totalRate() + rate <= 0.9 * this.#core.uplinkBest;
-  }
-
-  /** The fastest follower that uses the uplink; undefined when nobody does. */
-  #busiest(): Follower | undefined {
-    const { now, limits } = this.#core;
-    let best: Follower | undefined;
-    for (const follower of this.#all.values()) {
-      const idle = now - follower.activeAt > IDLE_MS && now - follower.since > IDLE_MS;
-      if (idle && follower.queue.size + follower.waits.size === 0) continue;
-      if (now - follower.heardAt >= limits.silenceMs) continue;
-      if (best === undefined || this.#rateOf(follower) > this.#rateOf(best)) best = follower;
-    }
-    return best;
-  }
-
-  #rateOf(follower: Follower): number {
-    const [next] = follower.queue;
-    return follower.sent.rate(next === undefined ? 0 : this.#core.setup.storedBytes(next), this.#core.now);
-  }
-
-  /** For screens: bytes per second that each is sent. */
-  rates(): { id: PeerId; rate: number; held: number }[] {
-    return [...this.#all.values()].map((follower) => {
-      const { ref, held } = follower;
-      return { id: ref.id, rate: Math.round(this.#rateOf(follower)), held };
-    });
-  }
-
-  #totalRate(): number {
-    let total = 0;
-    for (const follower of this.#all.values()) total += this.#rateOf(follower);
-    return total;
-  }
-
-  #keep(ref: PeerRef, held: number, rate: number): void {
+  #keep(ref: PeerRef, held: number, speed: number): void {
     const { now, limits } = this.#core;
     this.#lingering.delete(ref.id);
-    this.#all.set(ref.id, {
-      ref,
-      held,
-      rate,
-      heardAt: now,
-      activeAt: now,
-      since: now,
-      sent: new BusyMeter(),
-      queue: new Set(),
-      waits: new Set(),
-      behindSince: undefined,
-    });
+    this.#all.set(ref.id, new Follower(this.#core, ref, held, speed));
     this.#beatAt = Math.min(this.#beatAt, now + limits.beatMs);
     this.#tell(ref.id, { kind: 'attached', ...this.#upstream.standing() });
     this.#core.note('follower-came', 'attached', ref.id);
@@ -376,18 +270,12 @@ export class Followers {
   }
 
   #serve(follower: Follower, row: Row): void {
-    if (follower.queue.has(row)) return;
-    follower.queue.add(row);
-    follower.activeAt = this.#core.now;
-    follower.sent.begin(this.#core.now);
-    if (follower.queue.size >= this.#core.limits.behindRows) follower.behindSince ??= this.#core.now;
+    if (!follower.queued(row)) return;
     this.#core.act({ kind: 'serve', follower: follower.ref.id, row });
   }
 
   #unserve(follower: Follower, row: Row): void {
-    if (!follower.queue.delete(row)) return;
-    if (follower.queue.size === 0) follower.sent.stop();
-    if (follower.queue.size < this.#core.limits.behindRows) follower.behindSince = undefined;
+    if (!follower.unqueued(row)) return;
     this.#core.act({ kind: 'unserve', follower: follower.ref.id, row });
   }
 

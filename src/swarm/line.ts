@@ -2,7 +2,7 @@
 //
 // Nothing is fetched unless somebody wants it: a consumer of this node, or a follower. A wanted chunk comes from the one
 // feeder, or over the WAN if we are the designated peer. What a follower wants is held until it has come, and is sent
-// the moment that it is proved. The four rules: attach (walk to the end), measure, go round, heal; see line-feeder.ts
+// the moment that it is proved. The four rules: attach (walk to the end), measure, go round, heal; see line-upwards.ts
 // for the follower's side of them, line-followers.ts for the feeder's.
 //
 // The designated peer may follow somebody, too, and even one that it feeds: what it lacks and others have comes by the
@@ -10,7 +10,6 @@
 import { unreachable } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/time.ts';
 import { LineCore, type LineOptions, NO_SOURCE } from './line-core.ts';
-import { Upwards } from './line-feeder.ts';
 import { Followers } from './line-followers.ts';
 import type { Standing } from './line-messages.ts';
 import type {
@@ -23,6 +22,7 @@ import type {
   Row,
   SourceId,
 } from './line-ports.ts';
+import { Upwards } from './line-upwards.ts';
 import { Wan } from './line-wan.ts';
 import { Wants } from './line-wants.ts';
 import type { PeerId } from './site.ts';

@@ -163,10 +163,10 @@ function strike(world: World, fault: Fault): void {
       node.liesShare = fault.share;
       return;
     case 'slow': {
-      const before = { up: node.host.up.rate, down: node.host.down.rate };
-      const down = fault.only === 'up' ? before.down : before.down / fault.factor;
-      node.host.setRates({ up: before.up / fault.factor, down });
-      if (fault.forMs !== undefined) world.queue.after(fault.forMs, () => node.host.setRates(before));
+      const { card } = node.host;
+      const down = fault.only === 'up' ? card.down : card.down / fault.factor;
+      node.host.setRates({ up: card.up / fault.factor, down });
+      if (fault.forMs !== undefined) world.queue.after(fault.forMs, () => node.host.setRates(card));
       return;
     }
     case 'lose': {

@@ -16,6 +16,8 @@ export type HostState = 'up' | 'stopped' | 'down' | 'off';
 /** One machine on the network. */
 export class Host {
   readonly name: string;
+  /** What its card can do when nothing is wrong with it. */
+  readonly card: CardRates;
   readonly up: Pipe;
   readonly down: Pipe;
   state: HostState = 'down';
@@ -31,6 +33,7 @@ export class Host {
 
   constructor(name: string, rates: CardRates) {
     this.name = name;
+    this.card = rates;
     this.up = new Pipe(rates.up);
     this.down = rates.halfDuplex === true ? this.up : new Pipe(rates.down);
   }

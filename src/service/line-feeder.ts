@@ -92,6 +92,7 @@ export function dialFeeder(options: FeederOptions): Feeder {
       case 'join':
       case 'want':
       case 'unwant':
+      case 'got':
       case 'alive':
         return new WireError(`a feeder does not say ${frame.kind}`);
       case 'missing': {
@@ -165,6 +166,7 @@ export function dialFeeder(options: FeederOptions): Feeder {
     if (decoder.partLeft === 0) target = undefined;
     if (partial.received === whole.length) {
       wants.delete(row);
+      send({ kind: 'got', row });
       options.onWhole(row, partial);
     }
     return undefined;

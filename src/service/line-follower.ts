@@ -27,7 +27,7 @@ export interface FollowerOptions {
   onMessage(message: FollowerMessage): void;
   onWant(row: Row): void;
   onUnwant(row: Row): void;
-  /** The kernel has all of it. */
+  /** All of it has arrived there. */
   onServed(row: Row, bytes: number): void;
   onSent(bytes: number): void;
   /** Was to be sent, but could not be opened: the machine tells the follower. */
@@ -74,6 +74,8 @@ export function createFollower(options: FollowerOptions): Follower {
   const { socket, image, clock, timers } = options;
   const wants = new Map<Row, WantedRow>();
   const queue: WantedRow[] = [];
+  /** Sent, and so many bytes each, but not yet said to have come. */
+  const onTheirWay = new Map<Row, number>();
   let greeted = false;
   let sending = false;
   let ended = false;
@@ -93,6 +95,7 @@ export function createFollower(options: FollowerOptions): Follower {
     cancelPace?.();
     queue.length = 0;
     wants.clear();
+    onTheirWay.clear();
   }
 
   function lost(why: string): void {
@@ -117,6 +120,14 @@ export function createFollower(options: FollowerOptions): Follower {
       options.onUnwant(frame.row);
       return undefined;
     }
+    if (frame.kind === 'got') {
+      const bytes = onTheirWay.get(frame.row);
+      // Taken back meanwhile.
+      if (bytes === undefined) return undefined;
+      onTheirWay.delete(frame.row);
+      options.onServed(frame.row, bytes);
+      return undefined;
+    }
     if (frame.kind !== 'want') return new WireError(`a follower does not say ${frame.kind}`);
     const { row, from, repacked } = frame;
     if (row >= image.rows || from >= image.storedBytes(row)) {
@@ -130,6 +141,7 @@ export function createFollower(options: FollowerOptions): Follower {
   }
 
   function forget(row: Row): void {
+    onTheirWay.delete(row);
     const want = wants.get(row);
     if (want === undefined) return;
     want.cancelled = true;
@@ -200,13 +212,14 @@ export function createFollower(options: FollowerOptions): Follower {
       if (ended || want.cancelled) return;
       const bytes = open.read(offset, granted);
       const head = { row, offset, size: open.size, form: open.form, length: bytes.length };
+      // Before it is sent: the answer may be here before the kernel tells that it took the last part.
+      if (offset + bytes.length === open.size) onTheirWay.set(row, open.size - begin);
       if (!(await taken(encodePartHead(head), bytes))) return;
       offset += bytes.length;
       options.onSent(bytes.length);
     }
     if (want.cancelled) return;
     wants.delete(row);
-    options.onServed(row, offset - begin);
   }
 
   async function grant(bytes: number): Promise<number> {

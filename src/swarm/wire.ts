@@ -41,7 +41,9 @@ export type ControlFrame =
   | FeederMessage
   | Want
   | { readonly kind: 'unwant'; readonly row: Row }
-  | { readonly kind: 'alive' };
+  | { readonly kind: 'alive' }
+  /** Follower → feeder: all of the chunk has come. Only this tells how fast the link is: the kernel takes megabytes at once. */
+  | { readonly kind: 'got'; readonly row: Row };
 
 /** Head of a part of a chunk: `length` bytes from `offset` follow, of `size` bytes in all. */
 export interface PartHead {
@@ -63,6 +65,7 @@ const TYPES = {
   want: 4,
   unwant: 5,
   alive: 6,
+  got: 7,
   attached: 16,
   standing: 17,
   moved: 18,
@@ -163,6 +166,7 @@ function bodyOf(frame: ControlFrame): Uint8Array {
     case 'refused':
       return Uint8Array.of(REFUSED_WHY.indexOf(frame.why));
     case 'unwant':
+    case 'got':
     case 'missing':
     case 'have':
       return u32(frame.row);
@@ -193,6 +197,7 @@ const READERS: ReadonlyMap<number, Reader> = new Map<number, Reader>([
   [TYPES.want, readWant],
   [TYPES.unwant, (bytes) => withRow('unwant', bytes)],
   [TYPES.alive, (bytes) => (bytes.length === 0 ? { kind: 'alive' } : undefined)],
+  [TYPES.got, (bytes) => withRow('got', bytes)],
   [TYPES.attached, (bytes, view) => withStanding('attached', bytes, view)],
   [TYPES.standing, (bytes, view) => withStanding('standing', bytes, view)],
   [TYPES.moved, readMoved],
@@ -250,7 +255,7 @@ function readRefused(bytes: Uint8Array): FeederMessage | undefined {
   return bytes.length !== 1 || why === undefined ? undefined : { kind: 'refused', why };
 }
 
-function withRow(kind: 'unwant' | 'missing' | 'have', bytes: Uint8Array): ControlFrame | undefined {
+function withRow(kind: 'unwant' | 'got' | 'missing' | 'have', bytes: Uint8Array): ControlFrame | undefined {
   return bytes.length === 4 ? { kind, row: viewOf(bytes).getUint32(0) } : undefined;
 }
 

@@ -2,7 +2,6 @@
 import { z } from 'zod';
 import { ROUTES } from '../api/routes.ts';
 import { PeerFacts, type ReplicaView, Wish } from '../api/site.ts';
-import { PeerbootError } from '../base/errors.ts';
 import { type AdminClient, adminClient, type PeerAddressOptions } from './admin-client.ts';
 import { reach, saidBy } from './everywhere.ts';
 import { bar } from './ladder.ts';
@@ -58,28 +57,32 @@ export async function preseed(image: string, options: PreseedOptions): Promise<n
   }
   const show = wait ?? (process.stdout.isTTY === true && json !== true);
   if (show && undo !== true && failed.length < outcomes.length) {
-    for (const entry of entries) await follow(adminClient(entry), image, json === true);
+    for (const entry of entries)
+      await follow(adminClient(entry), image, { site: everywhere, json: json === true });
   }
   return failed.length === 0 ? 0 : 1;
 }
 
 const LOOK_MS = 1_000;
 
-/** Until the peer asked holds its part, or the site has the copies; Ctrl-C leaves, the peers go on. */
-async function follow(client: AdminClient, image: string, json: boolean): Promise<void> {
+/** Until the peer asked holds its part and, with `site`, the site has the copies; Ctrl-C leaves, the peers go on. */
+async function follow(
+  client: AdminClient,
+  image: string,
+  until: { readonly site: boolean; readonly json: boolean },
+): Promise<void> {
   const [name, version] = image.split('@');
+  const isMeant = ({ title, wanted }: ReplicaView) =>
+    wanted > 0 && (version === undefined ? title.startsWith(`${name} `) : title === `${name} ${version}`);
   for (let drawn = false; ; drawn = true) {
     const facts = PeerFacts.parse(await client.get(ROUTES.siteLines));
-    const mine = facts.replicas
-      .filter(
-        ({ title }) =>
-          title === `${name} ${version}` || (version === undefined && title.startsWith(`${name} `)),
-      )
-      .at(-1);
-    const done = mine !== undefined && mine.wanted > 0 && mine.copies >= mine.wanted;
-    if (json) printJson({ replica: mine ?? null, done });
+    const mine = facts.replicas.find(isMeant);
+    const done =
+      mine !== undefined &&
+      (mine.role !== 'keep' || (mine.rows > 0 && mine.held === mine.rows)) &&
+      (!until.site || mine.copies >= mine.wanted);
+    if (until.json) printJson({ replica: mine ?? null, done });
     else process.stdout.write(`${drawn ? '\u001b[1A\u001b[J' : ''}${progressLine(mine)}\n`);
-    if (mine?.problem !== undefined) throw new PeerbootError('PB-STORE-FULL', mine.problem);
     if (done) return;
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
@@ -87,10 +90,11 @@ async function follow(client: AdminClient, image: string, json: boolean): Promis
 
 export function progressLine(replica: ReplicaView | undefined): string {
   if (replica === undefined) return '  looking for the image';
-  const { held, rows, copies, wanted, storedBytes, title } = replica;
+  const { held, rows, copies, wanted, storedBytes, title, problem } = replica;
   const percent = rows === 0 ? 0 : (held / rows) * 100;
   const site = `${copies} of ${wanted} copies in the site`;
-  return `  ${title}  ${bar(percent)} ${percent.toFixed(0).padStart(3)} % of ${formatBytes(storedBytes)} here · ${site}`;
+  const trouble = problem === undefined ? '' : ` · ${colours.yellow(problem)}`;
+  return `  ${title}  ${bar(percent)} ${percent.toFixed(0).padStart(3)} % of ${formatBytes(storedBytes)} here · ${site}${trouble}`;
 }
 
 export interface EvictOptions extends PeerAddressOptions {

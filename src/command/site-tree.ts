@@ -44,7 +44,8 @@ export function imageTrees(view: SiteView): readonly ImageTree[] {
   const keys = new Map<string, { title: string; rows: number; storedBytes: number }>();
   for (const { facts } of view.peers) {
     for (const one of [...(facts?.lines ?? []), ...(facts?.replicas ?? [])]) {
-      if (!keys.has(one.key)) keys.set(one.key, one);
+      // A peer that holds nothing of it does not know of how many chunks it is.
+      if ((keys.get(one.key)?.rows ?? 0) === 0) keys.set(one.key, one);
     }
   }
   return [...keys]

@@ -5,8 +5,11 @@ import type { MonotonicMs } from '../base/time.ts';
 /** Bytes per second; null: no limit. */
 export type Limit = number | null;
 
-/** What may pass at once after a quiet while: a tenth of a second's worth, and never less than one full read. */
-const BURST_SECONDS = 0.1;
+/**
+ * What may pass at once after a quiet while: a quarter of a second's worth, so that a busy machine that wakes us late does not
+ * lose its rate, and never less than one full read.
+ */
+const BURST_SECONDS = 0.25;
 const LEAST_BURST_BYTES = 64 * 1024;
 /** Smaller grants would cost a system call for a handful of bytes. */
 const LEAST_GRANT_BYTES = 16 * 1024;

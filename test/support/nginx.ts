@@ -27,6 +27,8 @@ export interface NginxOptions {
   readonly root: string;
   /** Further lines of the `server` block, e.g. `limit_rate 64k;`. */
   readonly extra?: string;
+  /** Further lines of the `http` block. */
+  readonly extraHttp?: string;
   readonly port?: number;
   /** `requests()` is read from it; off for benchmarks. */
   readonly accessLog?: boolean;
@@ -51,7 +53,7 @@ http {
   ${temps}
   log_format plain '$status $body_bytes_sent $uri $http_range';
   access_log ${options.accessLog === false ? 'off' : `${accessLog} plain`};
-  sendfile on; tcp_nopush on; keepalive_requests 1000000;
+  sendfile on; tcp_nopush on; keepalive_requests 1000000; ${options.extraHttp ?? ''}
   server { listen 127.0.0.1:${port}; root ${root}; default_type application/octet-stream; ${options.extra ?? ''} }
 }
 `,

@@ -53,7 +53,7 @@ export interface MemoryRows extends LocalRows {
   readonly kept: Map<number, number>;
 }
 
-export function memoryRows(rows = new Map<number, Uint8Array>()): MemoryRows {
+export function memoryRows(rows = new Map<number, Uint8Array>(), onKept?: () => void): MemoryRows {
   const kept = new Map<number, number>();
   return {
     rows,
@@ -66,6 +66,7 @@ export function memoryRows(rows = new Map<number, Uint8Array>()): MemoryRows {
     async keep(row, bytes) {
       kept.set(row, (kept.get(row) ?? 0) + 1);
       rows.set(row, bytes);
+      onKept?.();
     },
   };
 }
@@ -130,6 +131,8 @@ export interface TestSite {
 export interface AddOptions {
   readonly rows?: Map<number, Uint8Array>;
   readonly local?: LocalRows;
+  /** A chunk has come, and is kept in memory. */
+  readonly onKept?: () => void;
   readonly wrap?: (transport: LineTransport) => LineTransport;
   readonly node?: Partial<SiteNodeOptions>;
   readonly log?: Log;
@@ -251,7 +254,7 @@ export function openSite(): TestSite {
       const sockets = new Set<LineSocket>();
       const plain = tracked(createLineSockets({ address }), sockets);
       const transport = options.wrap?.(plain) ?? plain;
-      const rows: MemoryRows = memoryRows(options.rows);
+      const rows: MemoryRows = memoryRows(options.rows, options.onKept);
       const node = createSiteNode({
         presence,
         role: 'peer',

@@ -1,0 +1,84 @@
+// The many sources of a mesh: which are connected, what each holds, how rare each chunk is among them.
+import type { MonotonicMs } from '../base/time.ts';
+import type { LineCore } from './line-core.ts';
+import type { Row } from './line-ports.ts';
+import type { PeerId, PeerRef } from './site.ts';
+
+/** Sources at a time: enough that one slow one hardly counts. */
+const MOST_SOURCES = 6;
+
+export interface MeshSource {
+  readonly ref: PeerRef;
+  joined: boolean;
+  /** It holds all, so no row needs to be told. */
+  complete: boolean;
+  readonly holds: Uint8Array;
+  heardAt: MonotonicMs;
+}
+
+export class MeshSources {
+  readonly #core: LineCore;
+  readonly #all = new Map<PeerId, MeshSource>();
+  /** How many joined sources told that they hold the row. */
+  readonly #copies: Uint16Array;
+
+  constructor(core: LineCore) {
+    this.#core = core;
+    this.#copies = new Uint16Array(core.setup.rows);
+  }
+
+  get(id: PeerId): MeshSource | undefined {
+    return this.#all.get(id);
+  }
+
+  all(): Iterable<MeshSource> {
+    return this.#all.values();
+  }
+
+  copies(row: Row): number {
+    return this.#copies[row] ?? 0;
+  }
+
+  /** May it be asked for the row? The designated peer fetches what nobody holds. */
+  has(source: MeshSource, row: Row): boolean {
+    if (source.complete || source.holds[row] === 1) return true;
+    return source.ref.id === this.#core.designated && this.copies(row) === 0;
+  }
+
+  /** Dials more while there are fewer than enough; those that hold something and the designated peer. */
+  dial(): void {
+    const { core, room } = { core: this.#core, room: MOST_SOURCES - this.#all.size };
+    if (room <= 0) return;
+    const candidates = [...core.peers.values()].filter(
+      ({ id, held }) => (held > 0 || id === core.designated) && !this.#all.has(id) && core.usable(id),
+    );
+    for (let count = 0; count < room && candidates.length > 0; count++) {
+      const designated = candidates.findIndex(({ id }) => id === core.designated);
+      const at = designated >= 0 ? designated : Math.floor(core.random.next() * candidates.length);
+      const [ref] = candidates.splice(at, 1);
+      if (ref === undefined) return;
+      const holds = new Uint8Array(core.setup.rows);
+      this.#all.set(ref.id, { ref, joined: false, complete: false, holds, heardAt: core.now });
+      core.act({ kind: 'dial', to: ref });
+    }
+  }
+
+  holds(source: MeshSource, row: Row): void {
+    if (row >= this.#copies.length || source.holds[row] === 1) return;
+    source.holds[row] = 1;
+    this.#copies[row] = this.copies(row) + 1;
+  }
+
+  /** It does not have it after all. */
+  lacks(source: MeshSource, row: Row): void {
+    source.complete = false;
+    if (source.holds[row] !== 1) return;
+    source.holds[row] = 0;
+    this.#copies[row] = this.copies(row) - 1;
+  }
+
+  remove(source: MeshSource): void {
+    this.#all.delete(source.ref.id);
+    for (let row = 0; row < source.holds.length; row++) this.lacks(source, row);
+  }
+}

@@ -2,7 +2,7 @@
 // Its one argument is a LineProcessOptions as JSON; it says LineProcessEvents, and fetches everything when told to by SIGUSR2.
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openBytes } from '../../src/chunk/ports.ts';
 import { beaconSockets } from '../../src/io/beacon-sockets.ts';
@@ -66,15 +66,24 @@ function bytesOf(row: number): Uint8Array {
   return wrong;
 }
 
+/** Of rows delivered, those whose keeping has ended, well or not. */
+let settled = held.size;
+let onSettled = () => {};
+
 const local: LocalRows = {
   has: (row) => held.has(row),
   open: async (row) => (held.has(row) ? { ...openBytes(bytesOf(row)), form: 'stored' } : undefined),
   async keep(row, bytes) {
     try {
-      await writeFile(fileOf(row), bytes);
+      // A process killed in the middle of writing shall not find half a chunk and take it for a whole one.
+      await writeFile(`${fileOf(row)}.draft`, bytes);
+      await rename(`${fileOf(row)}.draft`, fileOf(row));
     } catch (error) {
       say({ event: 'not-kept', row, why: String(error) });
       throw error;
+    } finally {
+      settled++;
+      onSettled();
     }
     held.add(row);
     say({ event: 'row', row, atMs: Date.now() });
@@ -118,6 +127,11 @@ async function fetchAll(): Promise<void> {
     for (let row = next++; row < image.rows; row = next++) await fetchRow(row);
   };
   await Promise.all(Array.from({ length: WINDOW }, worker));
+  // Delivered comes before kept.
+  await new Promise<void>((resolve) => {
+    onSettled = () => (settled >= image.rows ? resolve() : undefined);
+    onSettled();
+  });
 }
 
 process.once('SIGUSR2', () => {

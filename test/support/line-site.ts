@@ -21,9 +21,12 @@ export interface LineMember {
   events(): readonly LineProcessEvent[];
   /** Rows that it has kept since it began, in the order of their coming, with their moments. */
   rows(): readonly { readonly row: number; readonly atMs: number }[];
+  /** Resolves once so many others have been seen. */
+  sees(others: number, timeoutMs: number): Promise<void>;
   /** Begin to fetch. */
   go(): void;
   signal(name: NodeJS.Signals): void;
+  isAlive(): boolean;
   /** The moment at which it had everything; rejects when it failed or `timeoutMs` are over. */
   done(timeoutMs: number): Promise<number>;
 }
@@ -48,8 +51,16 @@ export async function startLineMember(
     },
     { timeoutMs: 30_000, what: 'a machine of the line is ready' },
   );
+  let ended = false;
+  void process.exited.then(() => {
+    ended = true;
+  });
   const events = () => process.log.lines.flatMap((line) => parse(line) ?? []);
-  const signal = (name: NodeJS.Signals) => void globalThis.process.kill(process.pid, name);
+  const signal = (name: NodeJS.Signals) => {
+    // In the log of what it said, so that a failure can be read in time.
+    process.log.push(`signalled ${name} at ${new Date().toISOString()}`);
+    globalThis.process.kill(process.pid, name);
+  };
   return {
     at,
     folder: options.folder,
@@ -57,8 +68,21 @@ export async function startLineMember(
     id: ready.id,
     events,
     rows: () => events().filter((event) => event.event === 'row'),
+    async sees(others, timeoutMs) {
+      const seen = new Set<string>();
+      if (others === 0) return;
+      await process.log.waitFor(
+        (line) => {
+          const came = /"peer":"([0-9a-f]+)".*"msg":"peer came"/.exec(line)?.[1];
+          if (came !== undefined) seen.add(came);
+          return seen.size >= others || undefined;
+        },
+        { timeoutMs, what: `${at.address} sees ${others} others` },
+      );
+    },
     go: () => signal('SIGUSR2'),
     signal,
+    isAlive: () => !ended,
     async done(timeoutMs) {
       const end = await process.log.waitFor(
         (line) => {

@@ -14,6 +14,7 @@ import type { FileChunkStore } from '../io/chunk-files.ts';
 import { systemClock, systemTimers } from '../io/clock.ts';
 import type { Config } from '../io/config-keys.ts';
 import { openControlStore } from '../io/control-store.ts';
+import { readMachineCondition } from '../io/fitness.ts';
 import { digestOf } from '../io/hash.ts';
 import type { HostInterface } from '../io/interfaces.ts';
 import { createLineSockets } from '../io/line-sockets.ts';
@@ -24,6 +25,7 @@ import type { Assignments } from '../service/assignments.ts';
 import type { Catalogue } from '../service/catalogue.ts';
 import type { ContentService } from '../service/content.ts';
 import { createControl } from '../service/control.ts';
+import { createFitness } from '../service/fitness.ts';
 import type { SiteForHttp } from '../service/http-site.ts';
 import { createLanPace, type LanPace } from '../service/lan-pace.ts';
 import type { WanLedger } from '../service/ledger.ts';
@@ -115,6 +117,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
 
   function unfit(): readonly UnfitReason[] {
     return [
+      ...fitness.reasons(),
       ...(control.told().control.paused ? (['paused'] as const) : []),
       ...(parts.wanDown() ? (['wan-down'] as const) : []),
     ];
@@ -193,6 +196,12 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
     timers,
     log: part('replicas'),
   });
+  const fitness = createFitness({
+    read: readMachineCondition,
+    timers,
+    log: part('fitness'),
+    onChange: () => announcer.now(),
+  });
   const announcer = createAnnouncer({
     presence,
     lines: node.lines,
@@ -220,6 +229,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
       httpPort: parts.httpPort,
       tags,
       unfit,
+      freeUplinkBytesPerSecond: () => announcer.last()?.freeUplinkBytesPerSecond ?? 0,
     },
     log: part('site'),
   });
@@ -227,8 +237,8 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
   /** The site's limit of the WAN is shared by all that cross it now. */
   function share(): void {
     const others = presence.peers().filter(({ crossing }) => crossing.length > 0).length;
-    const we = node.lines().some((line) => line.state().feeder === 'wan') ? 1 : 0;
-    gate.share(Math.max(1, others + we));
+    // It matters only while we cross it ourselves.
+    gate.share(others + 1);
   }
 
   return {
@@ -286,10 +296,12 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
         replicas.look();
       });
       control.start();
+      await fitness.start();
       announcer.start();
       replicas.start();
     },
     async stop() {
+      fitness.stop();
       control.stop();
       await replicas.stop();
       announcer.stop();

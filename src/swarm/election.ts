@@ -16,7 +16,7 @@ const LAST_RESORT: readonly UnfitReason[] = ['wan-down', 'leaving'];
 
 /**
  * The one that crosses the WAN for this image, of those that live, ourselves among them; undefined when all are forbidden
- * to. Targets only when no fit peer is there, unfit ones only when nobody else is left. Each comes and goes without
+ * to. Unfit peers only when no fit one is there, targets only when no peer is left that has a way out. Each comes and goes without
  * moving anything between the others. `site`: its label, '' without one. A digest counts as the image key of its first digits.
  */
 export function designated(
@@ -67,12 +67,15 @@ export function rankByWeight<Ranked extends { readonly id: PeerId }>(
     .map(({ one }) => one);
 }
 
-/** Lower goes first; undefined: never. */
+/**
+ * Lower goes first; undefined: never. A target works for itself and may not reach the WAN at all: even a busy or a
+ * paused peer goes before it, so that pausing all peers pauses the site.
+ */
 function wanTier({ role, tags, unfit }: Candidate): number | undefined {
   if (tags.includes(TAGS.wanForbid)) return undefined;
   if (unfit.some((reason) => LAST_RESORT.includes(reason))) return role === 'peer' ? 5 : 6;
-  if (unfit.length > 0) return role === 'peer' ? 3 : 4;
-  if (role === 'target') return 2;
+  if (role === 'target') return unfit.length > 0 ? 4 : 3;
+  if (unfit.length > 0) return 2;
   return tags.includes(TAGS.wanPrefer) ? 0 : 1;
 }
 

@@ -63,9 +63,9 @@ describe('designated peer', () => {
       'b',
     ],
     [
-      'a fit target before an unfit peer',
+      'an unfit peer before a fit target, so that pausing all peers pauses the site',
       [peer('a', { unfit: ['paused'] }), peer('b', { role: 'target' })],
-      'b',
+      'a',
     ],
     [
       'a busy one before one whose way out is down',

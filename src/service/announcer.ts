@@ -29,6 +29,8 @@ export interface Announcer {
   start(): void;
   /** Something worth saying at once has changed. */
   now(): void;
+  /** What was said last. */
+  last(): Announcement | undefined;
   stop(): void;
 }
 
@@ -39,6 +41,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
   const { presence, timers } = options;
   const uplink = new UplinkMeter();
   let said = '';
+  let last: Announcement | undefined;
   let cancel: (() => void) | undefined;
 
   function announcement(): Announcement {
@@ -68,6 +71,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
     const text = JSON.stringify(own);
     if (text === said) return;
     said = text;
+    last = own;
     presence.announce(own);
   }
 
@@ -79,6 +83,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
   return {
     start: tick,
     now,
+    last: () => last,
     stop: () => cancel?.(),
   };
 }

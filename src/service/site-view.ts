@@ -29,6 +29,8 @@ export interface SiteViewOptions {
     readonly httpPort: () => number;
     readonly tags: () => readonly string[];
     readonly unfit: () => readonly UnfitReason[];
+    /** As it is announced. */
+    readonly freeUplinkBytesPerSecond: () => number;
   };
   readonly log: Log;
 }
@@ -113,7 +115,7 @@ export function createSiteViews(options: SiteViewOptions): SiteViews {
       role: 'peer',
       tags: [...self.tags()],
       unfit: [...self.unfit()],
-      freeUplinkBytesPerSecond: 0,
+      freeUplinkBytesPerSecond: self.freeUplinkBytesPerSecond(),
       holdings: known.lines.map(({ key, held, rows }) => ({ image: key, held, of: rows })),
       facts: known,
     };

@@ -73,7 +73,7 @@ function world(options: { peers?: readonly SitePeer[]; ask?: () => Promise<unkno
     ask: options.ask ?? (async () => undefined),
     self: {
       ...{ name: 'till-1', site: 'store-1', address: () => '10.77.0.2', httpPort: () => 8067 },
-      ...{ tags: () => ['boot-host'], unfit: () => [] },
+      ...{ tags: () => ['boot-host'], unfit: () => [], freeUplinkBytesPerSecond: () => 12_000_000 },
     },
   });
   const siteRoutes: SiteForHttp = {
@@ -202,6 +202,7 @@ describe('the view', () => {
       [SELF, 'till-1'],
       [OTHER, 'till-2'],
     ]);
+    expect(view.peers[0]?.freeUplinkBytesPerSecond).toBe(12_000_000);
   });
 
   it.each<[string, () => Promise<unknown>]>([

@@ -200,6 +200,11 @@ export const ERROR_TABLE = {
     means: 'This machine lacks programs that the command needs',
     remedy: 'Install the packages named in the message, then run the same command again.',
   },
+  // Simulating
+  'PB-TOPOLOGY-INVALID': {
+    means: 'The description of sites and lines to simulate cannot be read',
+    remedy: 'Correct the line or key named in the message; examples/topology.yaml has every key, explained.',
+  },
   // Imaging a target
   'PB-DISK-AMBIGUOUS': {
     means: 'Several disks of the target could take the image, and the plan does not say which',
@@ -292,8 +297,10 @@ export const ERROR_TABLE = {
       'Check the disk, delete the file named in the message, start Peerboot and give the commands again.',
   },
   'PB-LAST-COPY': {
-    means: 'No other peer of the site holds the image whole, so giving it up would cost the site its only copy',
-    remedy: 'Wait until another peer holds it (`peerboot site`), or give it up all the same with `--last-copy`.',
+    means:
+      'No other peer of the site holds the image whole, so giving it up would cost the site its only copy',
+    remedy:
+      'Wait until another peer holds it (`peerboot site`), or give it up all the same with `--last-copy`.',
   },
   'PB-LEDGER-DAMAGED': {
     means: 'The ledger of WAN bytes cannot be read',

@@ -83,6 +83,8 @@ export class Checks implements Observer {
     if (had !== undefined) had[row] = 0;
   }
 
+  befell(): void {}
+
   received(node: PeerId, from: SourceId, row: Row, begin: number, end: number): void {
     this.moved();
     if (from !== 'wan') this.lanTotal += end - begin;

@@ -78,14 +78,18 @@ function mostNeedless({ faults, spec }: FaultCase): number {
   return MOST_NEEDLESS + MOST_NEEDLESS_A_FAULT * faults.length + (lies ? spec.image.chunks : 0);
 }
 
+/** `watch` is handed a way to the world, which is built after it. */
 export function runFaultCase(
   one: FaultCase,
   parts: Parts,
-  observer?: (world: () => World) => Observer,
+  watch?: (world: () => World | undefined) => readonly Observer[],
 ): FaultResult {
   let built: World | undefined;
-  const observers = observer === undefined ? [] : [observer(() => built as World)];
-  const world = new World(one.spec, parts, observers);
+  const world = new World(
+    one.spec,
+    parts,
+    watch?.(() => built),
+  );
   built = world;
   scheduleFaults(world, one.faults);
   world.run(one.limitMs);

@@ -3,6 +3,8 @@ import type { LineNote, Row, SourceId } from '../swarm/line-ports.ts';
 import type { PeerId } from '../swarm/site.ts';
 
 export interface Observer {
+  /** Something befalls the site, in words. */
+  befell(what: string): void;
   /** Bytes `begin` to `end` of a chunk have come and are part of what the node has of it. */
   received(node: PeerId, from: SourceId, row: Row, begin: number, end: number): void;
   /** Bytes that came for nothing, since they were no longer wanted. */
@@ -23,6 +25,9 @@ export interface Observer {
 /** Tells several observers. */
 export function together(observers: readonly Observer[]): Observer {
   return {
+    befell: (what) => {
+      for (const one of observers) one.befell(what);
+    },
     received: (...facts) => {
       for (const one of observers) one.received(...facts);
     },

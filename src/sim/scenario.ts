@@ -3,6 +3,7 @@ import { randomInt, seededRandom } from '../base/random.ts';
 import type { Violation } from './checks.ts';
 import type { Parts } from './node.ts';
 import type { Observer } from './observer.ts';
+import type { SimStrategy } from './parts.ts';
 import type { BytesPerMs } from './pipes.ts';
 import { scheduleTroubles, type Troubles } from './troubles.ts';
 import { type MachineSpec, World, type WorldSpec } from './world.ts';
@@ -22,6 +23,7 @@ export interface Scenario {
   readonly wanRate: BytesPerMs;
   readonly wanDelayMs: number;
   readonly diskRate: BytesPerMs;
+  readonly strategy: SimStrategy;
   readonly presence: 'beacon' | 'oracle';
   readonly troubles: Troubles;
 }
@@ -40,6 +42,7 @@ export const DEFAULT_SCENARIO: Scenario = {
   wanRate: 12_500,
   wanDelayMs: 5,
   diskRate: Number.POSITIVE_INFINITY,
+  strategy: 'auto',
   presence: 'beacon',
   troubles: {},
 };
@@ -78,6 +81,8 @@ export interface Outcome {
 export interface RunOptions {
   readonly parts: Parts;
   readonly observers?: readonly Observer[];
+  /** The world is built and about to run (that of the bound is not shown). */
+  readonly onWorld?: (world: World) => void;
   readonly onTick?: (world: World) => void;
 }
 
@@ -88,6 +93,7 @@ export function runScenario(
 ): Outcome {
   const slow = pickSlow(scenario);
   const world = new World(specOf(scenario, slow, boundMs), options.parts, options.observers);
+  options.onWorld?.(world);
   scheduleTroubles(world, scenario.troubles, { startMs: SETTLED_MS, boundMs, seed: scenario.seed });
   world.run(SETTLED_MS + limitMs(scenario, boundMs, slow.size > 0), options.onTick);
   const { checks } = world;

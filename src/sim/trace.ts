@@ -5,6 +5,7 @@ import type { PeerId } from '../swarm/site.ts';
 import type { Observer } from './observer.ts';
 
 const nothing = () => {};
+const SITE = 'site';
 
 /** `nameOf` and `nowMs` are asked when something happens, so the world may be built after it. */
 export function traceObserver(
@@ -16,6 +17,7 @@ export function traceObserver(
     write(`${(nowMs() / 1000).toFixed(4).padStart(10)}  ${nameOf(node).padEnd(7)}  ${what}`);
   const source = (id: SourceId) => (id === 'wan' ? 'the WAN' : nameOf(id));
   return {
+    befell: (what) => write(`${(nowMs() / 1000).toFixed(4).padStart(10)}  ${SITE.padEnd(7)}  ${what}`),
     received: nothing,
     crossed: nothing,
     kept: (node, row, bad) => {

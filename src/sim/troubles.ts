@@ -42,6 +42,7 @@ function die(world: World, count: number, { startMs, boundMs }: TroubleTimes, ra
   for (const node of pick(targets, count, random)) {
     world.queue.at(startMs + boundMs * (0.2 + 0.6 * random.next()), () => {
       if (node.finishedMs !== undefined) return;
+      world.tell(`${node.name} loses power`);
       world.awaited.delete(node);
       node.die('off');
     });
@@ -75,6 +76,7 @@ function away(world: World, node: SimNode, random: Random): void {
   const how = randomInt(random, 3);
   const backMs = between(AWAY_MS, random);
   if (!node.running || node.finishedMs !== undefined) return;
+  world.tell(`${node.name} goes: ${['goodbye', 'crash', 'power'][how]}`);
   if (how === 0) {
     node.leave();
     world.queue.after(1000, () => node.end());
@@ -89,6 +91,7 @@ function killDesignated(world: World, everyMs: number, { startMs }: TroubleTimes
       (node) => node.role === 'peer' && node.running && node.machine()?.state().feeder === 'wan',
     );
     if (crossing === undefined) return;
+    world.tell(`${crossing.name} is killed`);
     crossing.die('down');
     world.queue.after(RESTART_MS, () => world.start(crossing));
   };

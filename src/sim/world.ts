@@ -62,7 +62,7 @@ export class World {
   /** Until then something is broken from outside: standing still is no fault. */
   excusedUntilMs: MonotonicMs = 0;
   readonly #byId = new Map<PeerId, SimNode>();
-  readonly #told: ((what: string) => void)[] = [];
+  readonly #observer: Observer;
   readonly #finished: ((node: SimNode) => void)[] = [];
 
   constructor(spec: WorldSpec, parts: Parts, observers: readonly Observer[] = []) {
@@ -79,6 +79,7 @@ export class World {
     );
     const presence = spec.presence === 'beacon' ? new BeaconSegment() : new Oracle();
     const observer = together([this.checks, ...observers]);
+    this.#observer = observer;
     this.nodes = spec.machines.map((machine, i) => {
       const id = peerId(this.random);
       const node = new SimNode({
@@ -146,13 +147,9 @@ export class World {
     this.checks.lost(node.id, row);
   }
 
-  /** For the trace: something that befalls the site. */
+  /** Something befalls the site: for the trace. */
   tell(what: string): void {
-    for (const listener of this.#told) listener(what);
-  }
-
-  onTold(listener: (what: string) => void): void {
-    this.#told.push(listener);
+    this.#observer.befell(what);
   }
 
   /** What happens now is nobody's fault for so long. */

@@ -8,17 +8,28 @@ export interface DemoView {
   detail(message: string): void;
   /** The live state of one target; `fraction` draws a bar. */
   target(name: string, state: string, fraction?: number): void;
+  /** From now on the target is fed by this one. */
+  fed(name: string, feeder: string): void;
   close(): void;
 }
 
-export const silentView: DemoView = { step() {}, detail() {}, target() {}, close() {} };
+export const silentView: DemoView = { step() {}, detail() {}, target() {}, fed() {}, close() {} };
 
-const STORE = [
+const STORE_OF_ONE = [
   '   head office                     the store',
   '  ┌────────────┐   slow line   ┌─────────────┐      ┌──────────────┐',
   '  │ CDN: nginx │═══════════════│ peer: a PC  │──┬───│ bare machine │',
   '  └────────────┘               └─────────────┘  │   └──────────────┘',
   '                                                └── DHCP server: addresses only',
+];
+
+/** More than one: the peer feeds the first, each feeds the next. */
+const STORE_OF_MANY = [
+  '   head office                     the store',
+  '  ┌────────────┐   slow line   ┌─────────────┐   ┌────────┐   ┌────────┐',
+  '  │ CDN: nginx │═══════════════│ peer: a PC  │──▶│ till-1 │──▶│ till-2 │──▶ …',
+  '  └────────────┘   one copy    └─────────────┘   └────────┘   └────────┘',
+  '                                      └── DHCP server: addresses only',
 ];
 
 const BAR_CELLS = 28;
@@ -30,7 +41,9 @@ export function bar(fraction: number, cells = BAR_CELLS): string {
 }
 
 /** Live lines are redrawn in place on a terminal; elsewhere each moment is a line of its own. */
-export function createView(out: NodeJS.WriteStream): DemoView {
+export function createView(out: NodeJS.WriteStream, machines: number): DemoView {
+  const picture = machines === 1 ? STORE_OF_ONE : STORE_OF_MANY;
+  const feeders = new Map<string, string>();
   const live = out.isTTY === true;
   const targets = new Map<string, { state: string; fraction: number | undefined; since: number }>();
   let step: { message: string; since: number; detail: string } | undefined;
@@ -48,11 +61,15 @@ export function createView(out: NodeJS.WriteStream): DemoView {
     if (step !== undefined)
       lines.push(`  ${pc.cyan('◌')} ${step.message} ${pc.dim(`${seconds(step.since)} ${step.detail}`)}`);
     for (const [name, { state, fraction, since }] of targets) {
-      const picture =
+      const feeder = feeders.get(name);
+      const fedBy = feeder === undefined || fraction === undefined ? '' : pc.dim(` fed by ${feeder}`);
+      const progress =
         fraction === undefined
           ? ''
           : ` ${pc.green(bar(fraction))} ${String(Math.round(fraction * 100)).padStart(3)} %`;
-      lines.push(`  ${pc.bold(name.padEnd(9))}${pc.dim(seconds(since).padStart(8))}${picture} ${state}`);
+      lines.push(
+        `  ${pc.bold(name.padEnd(9))}${pc.dim(seconds(since).padStart(8))}${progress} ${state}${fedBy}`,
+      );
     }
     const width = (out.columns ?? 100) - 1;
     out.write(lines.map((line) => `${line.length > width + 40 ? line.slice(0, width) : line}\n`).join(''));
@@ -69,7 +86,7 @@ export function createView(out: NodeJS.WriteStream): DemoView {
   };
 
   out.write(
-    `\n${pc.bold('Peerboot')}: a bare machine is imaged from an ordinary endpoint, and boots\n\n${pc.dim(STORE.join('\n'))}\n\n`,
+    `\n${pc.bold('Peerboot')}: a bare machine is imaged from an ordinary endpoint, and boots\n\n${pc.dim(picture.join('\n'))}\n\n`,
   );
   return {
     step(message) {
@@ -89,6 +106,10 @@ export function createView(out: NodeJS.WriteStream): DemoView {
           `  ${name.padEnd(9)} ${seconds(before?.since ?? performance.now()).padStart(8)} ${state}\n`,
         );
       }
+    },
+    fed(name, feeder) {
+      feeders.set(name, feeder);
+      if (!live) out.write(`  ${name.padEnd(18)} is fed by ${feeder}\n`);
     },
     close() {
       finishStep();

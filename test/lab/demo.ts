@@ -5,12 +5,15 @@ import { parseArgs } from 'node:util';
 import pc from 'picocolors';
 import { prepareContent } from './content.ts';
 import { createView, type DemoView, silentView } from './demo-view.ts';
+import { type Fed, followFeeders } from './feeders.ts';
 import { CACHE, type Lab, openLab } from './lab.ts';
 import { followStory, type Moment, type StoryResult } from './story.ts';
 import type { Firmware, Target } from './target.ts';
 
 const USAGE = 'Usage: npm run demo -- [--firmware bios|uefi] [--targets N] [--json] [--screenshots]';
 const DISK_BYTES = 2 ** 30;
+/** Copies of what is stored: one, and the signed catalogue. */
+const MOST_WAN = 1.02;
 
 interface DemoOptions {
   readonly firmware: Firmware;
@@ -24,6 +27,8 @@ interface DemoReport {
   imageBytes: number;
   storedBytes: number;
   wanBytes: number;
+  /** Who fed whom, in the order in which it was seen. */
+  feeding: Fed[];
   targets: StoryResult[];
   error?: string;
 }
@@ -95,6 +100,14 @@ async function play(lab: Lab, options: DemoOptions, view: DemoView): Promise<Dem
     assets: content.assets,
     assign: content.image,
   });
+  const names = new Map(
+    Array.from({ length: options.targets }, (_, index) => [macOf(index + 1), `till-${index + 1}`]),
+  );
+  const feeding: Fed[] = [];
+  const stopFollowing = followFeeders(peer, names, (fed) => {
+    feeding.push(fed);
+    view.fed(fed.target, fed.feeder);
+  });
   view.step(
     `powering on ${options.targets === 1 ? 'a bare machine' : `${options.targets} bare machines`} (${options.firmware})`,
   );
@@ -103,7 +116,7 @@ async function play(lab: Lab, options: DemoOptions, view: DemoView): Promise<Dem
     const target = await lab.powerOn({
       name: `till-${number}`,
       firmware: options.firmware,
-      mac: `52:54:00:77:00:${number.toString(16).padStart(2, '0')}`,
+      mac: macOf(number),
       diskBytes: DISK_BYTES,
     });
     view.target(target.name, 'is switched on, its disk empty');
@@ -113,16 +126,19 @@ async function play(lab: Lab, options: DemoOptions, view: DemoView): Promise<Dem
       if (options.screenshots) picture(target, moment);
     });
   });
-  const targets = await Promise.all(stories);
+  const targets = await Promise.all(stories).finally(stopFollowing);
   await Promise.all(pictures);
   return {
     ok: targets.every((target) => target.ready),
     imageBytes: content.imageBytes,
     storedBytes: content.storedBytes,
     wanBytes: cdn.bytesServed(),
+    feeding,
     targets,
   };
 }
+
+const macOf = (number: number) => `52:54:00:77:00:${number.toString(16).padStart(2, '0')}`;
 
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
 
@@ -136,16 +152,29 @@ function summary(report: DemoReport): string {
     '',
     `  ${pc.green('✓')} ${who}, ${last} s after power-on.`,
     `    image ${megabytes(report.imageBytes)}, stored ${megabytes(report.storedBytes)}, crossed the WAN ${megabytes(report.wanBytes)}`,
+    ...(report.feeding.some(({ feeder }) => feeder !== 'the peer') ? [lineOf(report.feeding)] : []),
     '',
   ].join('\n');
+}
+
+function lineOf(feeding: readonly Fed[]): string {
+  const last = new Map(feeding.map(({ target, feeder }) => [target, feeder]));
+  return `    ${[...last].map(([target, feeder]) => `${target} was fed by ${feeder}`).join(', ')}`;
 }
 
 async function main(): Promise<number> {
   const options = readOptions();
   if (options === undefined) return 2;
-  const view = options.json ? silentView : createView(process.stdout);
+  const view = options.json ? silentView : createView(process.stdout, options.targets);
   let lab: Lab | undefined;
-  let report: DemoReport = { ok: false, imageBytes: 0, storedBytes: 0, wanBytes: 0, targets: [] };
+  let report: DemoReport = {
+    ok: false,
+    imageBytes: 0,
+    storedBytes: 0,
+    wanBytes: 0,
+    feeding: [],
+    targets: [],
+  };
   const interrupted = new Promise<never>((_, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
       process.once(signal, () => reject(new Error(`stopped by ${signal}; everything was cleaned up`)));
@@ -155,6 +184,10 @@ async function main(): Promise<number> {
     report = await Promise.race([play(lab, options, view), interrupted]);
     view.close();
     if (!options.json) console.log(summary(report));
+    if (report.wanBytes > MOST_WAN * report.storedBytes) {
+      await lab.keepEvidence();
+      console.error(`more crossed the WAN than one copy; evidence: ${lab.folder}`);
+    }
   } catch (error) {
     report.error = error instanceof Error ? error.message : String(error);
     if (lab !== undefined && !report.error.startsWith('stopped by')) {

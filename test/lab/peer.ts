@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Rung } from '../../src/api/agent.ts';
+import { MachineView } from '../../src/api/machines.ts';
 import { DEFAULT_HTTP_PORT, ROUTES } from '../../src/api/routes.ts';
 import { ADDRESSES, type StoreNetwork } from './network.ts';
 import { type Running, run, start } from './process.ts';
@@ -29,6 +30,8 @@ export interface Peer {
   /** `peerboot <words>` against this peer, in its namespace; returns standard output. */
   command(...words: string[]): Promise<string>;
   metrics(): Promise<string>;
+  /** Every machine as the peer sees it. */
+  machines(): Promise<readonly MachineView[]>;
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
@@ -63,6 +66,8 @@ export async function startPeer(network: StoreNetwork, folder: string, options: 
   });
   const inPeer = (command: string, ...args: string[]) =>
     run('ip', ['netns', 'exec', network.peerNamespace, command, ...args]);
+  const get = (route: string) =>
+    inPeer('curl', '-sS', '--max-time', '5', `http://127.0.0.1:${DEFAULT_HTTP_PORT}${route}`);
   const base = `http://${ADDRESSES.peer}:${DEFAULT_HTTP_PORT}`;
   return {
     base,
@@ -84,7 +89,11 @@ export async function startPeer(network: StoreNetwork, folder: string, options: 
           return fields;
         }),
     command: (...args) => inPeer(process.execPath, PEERBOOT, ...args),
-    metrics: () => inPeer('curl', '-sS', `http://127.0.0.1:${DEFAULT_HTTP_PORT}${ROUTES.metrics}`),
+    metrics: () => get(ROUTES.metrics),
+    async machines() {
+      const { machines } = JSON.parse(await get(ROUTES.machines)) as { machines: unknown };
+      return MachineView.array().parse(machines);
+    },
     stop: (signal) => peer.stop(signal),
   };
 }

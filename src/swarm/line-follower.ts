@@ -73,7 +73,7 @@ export class Follower {
   }
 
   get isMeasured(): boolean {
-    return this.#sent.points >= 2;
+    return this.#sent.points >= 8;
   }
 
   get isSilent(): boolean {

@@ -13,7 +13,14 @@ import { type Random, randomInt } from '../base/random.ts';
 import type { MonotonicMs } from '../base/time.ts';
 import { Answers } from './beacon-answers.ts';
 import { Asks, listenForSilence, silenceAt } from './beacon-asks.ts';
-import { announcedUplink, type Beacon, type BeaconStamp, boundFacts, type SiteHash } from './beacon-codec.ts';
+import {
+  announcedUplink,
+  type Beacon,
+  type BeaconFacts,
+  type BeaconStamp,
+  boundFacts,
+  type SiteHash,
+} from './beacon-codec.ts';
 import {
   AnswerLimit,
   announceMs,
@@ -291,12 +298,13 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     if (changed) peer.uplink = uplink;
     if (beacon.kind === 'announcement') {
       const isNew = peer.facts === undefined;
+      // Most are repeated only for those who are new.
+      const isNews = changed || peer.sitePort !== beacon.sitePort || !sameFacts(peer.facts, beacon.facts);
       peer.facts = beacon.facts;
       peer.sitePort = beacon.sitePort;
-      peer.uplink = uplink;
       peer.known = beacon.revision;
       this.#asks.forget(peer);
-      this.#tell(peer, isNew ? 'came' : 'changed');
+      if (isNews) this.#tell(peer, isNew ? 'came' : 'changed');
       return;
     }
     if (changed) this.#tell(peer, 'changed');
@@ -372,6 +380,10 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
       silenceAt(this.#table),
     );
   }
+}
+
+function sameFacts(before: BeaconFacts | undefined, after: BeaconFacts): boolean {
+  return JSON.stringify(before) === JSON.stringify(after);
 }
 
 /** 16 hexadecimal digits. */

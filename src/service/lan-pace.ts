@@ -17,6 +17,8 @@ export interface LanPace {
 /** A raised limit is in force within this time. */
 const LONGEST_WAIT_MS = 500;
 const STEP_BYTES = 16 * 1024;
+/** So that those who send at once take turns often. */
+const MOST_READ_BYTES = 64 * 1024;
 
 export function createLanPace(options: {
   /** As configured. */
@@ -46,7 +48,7 @@ export function createLanPace(options: {
     limit: () => bucket.limit,
     read(chunk, offset, length) {
       if (bucket.limit === null) return chunk.read(offset, length);
-      return turn(length).then((granted) => chunk.read(offset, granted));
+      return turn(Math.min(length, MOST_READ_BYTES)).then((granted) => chunk.read(offset, granted));
     },
   };
 }

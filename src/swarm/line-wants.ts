@@ -131,6 +131,12 @@ export class Wants {
     else rows.add(row);
   }
 
+  /** Another source brings it now. */
+  refetch(row: Row, from: SourceId): void {
+    this.#unfetch(row);
+    this.fetch(row, from);
+  }
+
   /** It is no longer being fetched; queued again if anybody wants it, after `notBefore` if given. */
   requeue(row: Row, notBefore?: MonotonicMs): void {
     this.#unfetch(row);

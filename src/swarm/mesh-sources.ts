@@ -47,7 +47,8 @@ export class MeshSources {
 
   /** Dials more while there are fewer than enough; those that hold something and the designated peer. */
   dial(): void {
-    const { core, room } = { core: this.#core, room: MOST_SOURCES - this.#all.size };
+    const core = this.#core;
+    const room = MOST_SOURCES - this.#all.size;
     if (room <= 0) return;
     const candidates = [...core.peers.values()].filter(
       ({ id, held }) => (held > 0 || id === core.designated) && !this.#all.has(id) && core.usable(id),
@@ -61,6 +62,12 @@ export class MeshSources {
       this.#all.set(ref.id, { ref, joined: false, complete: false, holds, heardAt: core.now });
       core.act({ kind: 'dial', to: ref });
     }
+  }
+
+  /** One bit a chunk, the first in the highest bit of the first byte. */
+  holdsAll(source: MeshSource, bits: Uint8Array): void {
+    for (let row = 0; row < this.#copies.length; row++)
+      if (((bits[row >> 3] ?? 0) & (0x80 >> (row & 7))) !== 0) this.holds(source, row);
   }
 
   holds(source: MeshSource, row: Row): void {

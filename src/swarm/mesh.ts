@@ -104,6 +104,7 @@ class Mesh implements LineMachine {
       case 'bytes':
         this.#core.progressAt = this.#core.now;
         this.#heard(event.from);
+        this.#settleDoubled(event.from);
         break;
       case 'failed':
         this.#failed(event.row, event.from, event.why, event.what);
@@ -190,8 +191,7 @@ class Mesh implements LineMachine {
         source.complete = message.held >= this.#core.setup.rows;
         break;
       case 'holds':
-        for (let row = 0; row < this.#core.setup.rows; row++)
-          if (((message.rows[row >> 3] ?? 0) & (0x80 >> (row & 7))) !== 0) this.#sources.holds(source, row);
+        this.#sources.holdsAll(source, message.rows);
         break;
       case 'have':
         this.#sources.holds(source, message.row);
@@ -365,6 +365,19 @@ class Mesh implements LineMachine {
       if (row === undefined) continue;
       this.#doubled.set(row, source.ref.id);
       this.#core.act({ kind: 'fetch', row, from: source.ref.id });
+    }
+  }
+
+  /** Of a doubled chunk the source that begins first goes on alone: nothing comes twice but what was on its way. */
+  #settleDoubled(from: SourceId): void {
+    if (this.#doubled.size === 0) return;
+    const [underWay] = this.#wants.fetchedFrom(from);
+    for (const [row, second] of this.#doubled) {
+      const first = this.#wants.sourceOf(row);
+      if (first === undefined || (second !== from && row !== underWay)) continue;
+      this.#doubled.delete(row);
+      this.#core.act({ kind: 'cancel', row, from: second === from ? first : second });
+      if (second === from) this.#wants.refetch(row, second);
     }
   }
 

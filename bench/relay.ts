@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { digestOf } from '../src/io/hash.ts';
 import { testChunk } from '../test/support/chunks.ts';
 import { startNginx } from '../test/support/nginx.ts';
 import type { Bench, BenchContext, BenchRow } from './bench.ts';
@@ -86,6 +87,7 @@ async function run({ folder, progress }: BenchContext): Promise<BenchRow[]> {
     return seconds;
   };
   const own: Figures[] = [];
+  const hashing: number[] = [];
   const theirs: Figures[] = [];
   try {
     await both(`fetch 0 ${WARM_UP}`);
@@ -97,6 +99,7 @@ async function run({ folder, progress }: BenchContext): Promise<BenchRow[]> {
       const after = await relay.ask<{ cpuSeconds: number }>('stats');
       const cpu = after.cpuSeconds - before.cpuSeconds;
       own.push({ gigabitsPerSecond: (8 * GIGABYTES) / seconds, cpuSecondsPerGigabyte: cpu / GIGABYTES });
+      hashing.push(hashSecondsPerGigabyte());
       theirs.push(await proxy.round(round));
     }
   } finally {
@@ -109,10 +112,29 @@ async function run({ folder, progress }: BenchContext): Promise<BenchRow[]> {
     const [ours, rival] = [median(own, of), median(theirs, of)];
     return { work, unit, ours, rival, rivalName: 'nginx', ratio: ours / rival, ...(goal && { goal }) };
   };
+  const hash = hashing.sort((a, b) => a - b)[hashing.length >> 1] as number;
+  const cpu = median(own, 'cpuSecondsPerGigabyte');
   return [
     row('relayed', 'gigabitsPerSecond', 'Gb/s', { bound: 5, better: 'above', absolute: true }),
     row('CPU of the relay', 'cpuSecondsPerGigabyte', 'CPU s/GB'),
+    {
+      work: 'CPU of the relay beside proving alone',
+      unit: 'CPU s/GB',
+      ours: cpu,
+      rival: hash,
+      rivalName: 'SHA-256 of the same chunks',
+      ratio: cpu / hash,
+    },
   ];
+}
+
+/** What proving alone costs on this machine at this moment: nobody who proves can do with less. */
+function hashSecondsPerGigabyte(): number {
+  const chunks = Array.from({ length: DISTINCT }, (_, seed) => testChunk(seed, CHUNK_BYTES).bytes);
+  const before = process.cpuUsage();
+  for (let i = 0; i < ROUND_CHUNKS; i++) digestOf(chunks[i % DISTINCT] ?? new Uint8Array(0));
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1e6 / GIGABYTES;
 }
 
 /** nginx that fetches from nginx and keeps what it fetched; it proves nothing. curl takes 16 at a time. */

@@ -73,6 +73,8 @@ export function createLineSockets(options: LineSocketsOptions = {}): LineTranspo
       });
     },
 
+    buffer: (bytes) => new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer),
+
     dial(to, events) {
       const scratch = new Uint8Array(SCRATCH_BYTES);
       const socket = new Socket({

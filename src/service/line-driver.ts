@@ -42,6 +42,8 @@ export interface LineDriverOptions {
   readonly memoryBytes: number;
   readonly pace?: Pace | undefined;
   readonly onTraffic?: ((traffic: Traffic) => void) | undefined;
+  /** Nobody listens at this peer's port any more. */
+  onRefused(peer: PeerId): void;
   onEnd(): void;
 }
 
@@ -53,9 +55,12 @@ export interface LineDriver extends Line {
   stats(): LineStats;
   /** At once, handing nobody on. */
   stop(): void;
+  /** Resolves when all that came is kept, or known not to be; at the latest after five seconds. */
+  settled(): Promise<void>;
 }
 
 const GRACE_MS = 5_000;
+const SETTLE_MS = 5_000;
 const LEAVE_STEP_MS = 20;
 
 export function createLineDriver(options: LineDriverOptions): LineDriver {
@@ -120,6 +125,7 @@ export function createLineDriver(options: LineDriverOptions): LineDriver {
     feed: loop.feed,
     onBytes: (from, bytes) => options.onTraffic?.({ image: manifest, title, purpose, from, bytes }),
     onProved: arrived,
+    onRefused: options.onRefused,
   });
 
   function arrived({ row, bytes, form, from, broughtBytes }: Proved): void {
@@ -304,6 +310,14 @@ export function createLineDriver(options: LineDriverOptions): LineDriver {
       });
       followers.set(ref.id, follower);
       return follower;
+    },
+    async settled() {
+      let cancel = () => {};
+      const late = new Promise<void>((resolve) => {
+        cancel = timers.after(SETTLE_MS, resolve);
+      });
+      await Promise.race([memory.settled(), late]);
+      cancel();
     },
     async leave(graceMs = GRACE_MS) {
       if (stopped) return;

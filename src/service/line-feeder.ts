@@ -137,7 +137,7 @@ export function dialFeeder(options: FeederOptions): Feeder {
       partial.received = 0;
       partial.from.clear();
     }
-    if (partial.bytes?.length !== head.size) partial.bytes = new Uint8Array(head.size);
+    if (partial.bytes?.length !== head.size) partial.bytes = options.transport.buffer(head.size);
     partial.form = head.form;
     return undefined;
   }

@@ -103,6 +103,7 @@ export function createSiteNode(options: SiteNodeOptions): PeerSiteNode {
       memoryBytes: options.memoryBytes ?? MEMORY_BYTES,
       pace: options.pace,
       onTraffic: options.onTraffic,
+      onRefused: (peer) => presence.doubt?.(peer),
       onEnd: () => {
         if (lines.get(manifest) === line) lines.delete(manifest);
       },
@@ -178,7 +179,7 @@ export function createSiteNode(options: SiteNodeOptions): PeerSiteNode {
     const line = lines.get(manifest) ?? (await joinFor(manifest));
     if (!sockets.has(socket)) return undefined;
     const ref = { id, address: socket.remote.address, port };
-    const follower = line?.accept(ref, socket);
+    const follower = id === presence.self ? undefined : line?.accept(ref, socket);
     if (follower === undefined) {
       refused++;
       const why = line === undefined ? 'unknown-image' : 'full';
@@ -211,11 +212,12 @@ export function createSiteNode(options: SiteNodeOptions): PeerSiteNode {
     },
     async stop() {
       stopListening?.();
-      for (const line of [...lines.values()]) line.stop();
+      const ending = [...lines.values()];
+      for (const line of ending) line.stop();
       for (const socket of sockets) socket.destroy();
       const closing = listener?.close();
       listener = undefined;
-      await closing;
+      await Promise.all([closing, ...ending.map((line) => line.settled())]);
     },
     refresh,
     async leave(graceMs) {

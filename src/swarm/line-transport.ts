@@ -47,6 +47,8 @@ export interface LineListener {
 export interface LineTransport {
   /** Rejects with PB-PORT-IN-USE or PB-PORT-DENIED. */
   listen(port: number, onConnection: (socket: LineSocket) => LineSocketEvents): Promise<LineListener>;
+  /** To read a chunk into. Not cleared, since every byte of it is written before any is read. */
+  buffer(bytes: number): Uint8Array;
   /** `onOpen` or `onClose` follows within about a second. */
   dial(to: LineEndpoint, events: LineSocketEvents): LineSocket;
 }

@@ -164,6 +164,15 @@ describe('a stranger', () => {
     await until(() => first.closed && again.frames.length > 0, soon('the old connection is replaced'));
   });
 
+  it('cannot follow under the own id of the node', async () => {
+    site = openSite();
+    const member = await holder(image);
+    const one = stranger(member);
+    one.say(hello(image, member.id));
+    await until(() => one.closed, soon('refused'));
+    expect(one.frames.at(-1)).toEqual({ kind: 'refused', why: 'full' });
+  });
+
   it('with 1,000 connections uses up its own share, and the line goes on', async () => {
     site = openSite();
     const member = await holder(image);

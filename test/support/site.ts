@@ -163,6 +163,7 @@ function tracked(transport: LineTransport, sockets: Set<LineSocket>): LineTransp
     },
   });
   return {
+    buffer: (bytes) => transport.buffer(bytes),
     listen: (port, onConnection) =>
       transport.listen(port, (socket) => {
         sockets.add(socket);

@@ -31,10 +31,18 @@ export function createLanPace(options: {
   const take = (upToBytes: number) => bucket.take(upToBytes, clock.nowMs());
   const waitMs = () => Math.min(LONGEST_WAIT_MS, bucket.waitMs(clock.nowMs(), STEP_BYTES));
 
-  async function turn(bytes: number): Promise<number> {
+  /** In the order of asking: else whoever was served last would ask again before the others wake, and be first again. */
+  let last: Promise<unknown> = Promise.resolve();
+  function turn(bytes: number): Promise<number> {
+    const mine = last.then(() => granted(bytes));
+    last = mine;
+    return mine;
+  }
+
+  async function granted(bytes: number): Promise<number> {
     for (;;) {
-      const granted = take(bytes);
-      if (granted > 0) return granted;
+      const now = take(bytes);
+      if (now > 0) return now;
       await new Promise<void>((resolve) => timers.after(Math.max(1, waitMs()), resolve));
     }
   }
@@ -48,7 +56,7 @@ export function createLanPace(options: {
     limit: () => bucket.limit,
     read(chunk, offset, length) {
       if (bucket.limit === null) return chunk.read(offset, length);
-      return turn(Math.min(length, MOST_READ_BYTES)).then((granted) => chunk.read(offset, granted));
+      return turn(Math.min(length, MOST_READ_BYTES)).then((count) => chunk.read(offset, count));
     },
   };
 }

@@ -75,6 +75,8 @@ export interface Presence {
   announce(own: Announcement): void;
   /** Somebody came, went or changed; returns how to stop listening. */
   onChange(listener: () => void): () => void;
+  /** Its port refuses us, so its process is gone: it counts as gone until it is heard again. A silence takes longer to notice. */
+  doubt?(peer: PeerId): void;
   /** Told of a peer by address (configuration, check-in): beacons go there by unicast, too. */
   tellOf(where: { readonly address: Ipv4; readonly port: number }): void;
 }

@@ -11,7 +11,7 @@ import { type Cdn, startCdn } from './parts.ts';
 
 export const LINK_MEGABITS = 40;
 export const ROWS = 96;
-export const CHUNK_BYTES = 200_000;
+export const CHUNK_BYTES = 160_000;
 export const CONTENT_BYTES = ROWS * CHUNK_BYTES;
 /** Payload in a full frame: what counters of links say is so much more than what was asked for. */
 const PAYLOAD_SHARE = 1448 / 1514;

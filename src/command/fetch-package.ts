@@ -88,6 +88,10 @@ async function fetchTo(
     peers: flags.peers,
     sitePort: flags.sitePort,
     store,
+    isCatalogued: (digest) => {
+      const { images = [], packages = [] } = keeper.current() ?? {};
+      return [...images, ...packages].some(({ manifest }) => manifest.digest === digest);
+    },
     catalogueFile: (name) => keeper.current()?.files.get(name),
     log: view.log,
   });

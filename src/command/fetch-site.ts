@@ -1,9 +1,11 @@
 // A fetching endpoint's part in its site: seen by the others, in the line of its package, with its small content by HTTP.
 import { randomBytes } from 'node:crypto';
+import { createLineFirst } from '../agent/line-first.ts';
 import type { CataloguePackage } from '../api/catalogue.ts';
 import { ROUTES } from '../api/routes.ts';
 import { parseIpv4 } from '../base/addresses.ts';
 import { toHex } from '../base/bytes.ts';
+import type { Digest } from '../base/digest.ts';
 import type { Log } from '../base/log.ts';
 import { seededRandom } from '../base/random.ts';
 import type { ChunkSource, ChunkStore, FileSource } from '../chunk/ports.ts';
@@ -35,7 +37,11 @@ export interface FetchSiteOptions {
   readonly sitePort: number;
   readonly store: ChunkStore;
   readonly wan: ChunkSource;
+  /** Received over it so far, also of chunks that are not whole. */
+  readonly wanBytes: () => number;
   /** Of the catalogue that we have taken so far. */
+  /** Is this manifest one of it? We may be the one who crosses the WAN for what others fetch. */
+  readonly isCatalogued: (manifest: Digest) => boolean;
   readonly catalogueFile: (name: string) => Uint8Array | undefined;
   readonly log: Log;
 }
@@ -44,7 +50,7 @@ export interface FetchSite {
   readonly content: ContentService;
   /** Peers that have a catalogue to ask for. */
   catalogues(): readonly FileSource[];
-  /** The line of the package. */
+  /** The line of the package; what it does not deliver, by HTTP. */
   open(entry: CataloguePackage): Promise<ChunkSource>;
   feed(): FeedState;
   /** Does somebody follow us who has not all of it yet? */
@@ -74,6 +80,7 @@ export async function openFetchSite(options: FetchSiteOptions): Promise<FetchSit
   let sitePort = options.sitePort;
   let wanted: CataloguePackage | undefined;
   let line: Line | undefined;
+  let lineBytes = 0;
   let tellKnown: () => void = () => {};
   const known = new Promise<void>((resolve) => {
     tellKnown = resolve;
@@ -95,31 +102,40 @@ export async function openFetchSite(options: FetchSiteOptions): Promise<FetchSit
   });
   const candidates = (): Candidate[] => [{ id: presence.self, ...own }, ...presence.peers()];
   const peerSources = createPeerSources(log);
-  const content = createContentService({
-    store,
-    source: createSiteSource({
-      lineOf: async () => undefined,
-      before: (digest) => {
-        const ranking = rankForWan(label, digest, candidates());
-        const first = ranking.slice(
-          0,
-          ranking.findIndex(({ id }) => id === presence.self),
-        );
-        return first.flatMap(
-          ({ id }) => presence.peers().find((one) => one.id === id && one.httpPort > 0) ?? [],
-        );
-      },
-      peer: peerSources.of,
-      wan,
-      log,
-    }),
+  /** By HTTP: from peers that are to cross the WAN rather than we, else over the WAN. */
+  const byHttp = createSiteSource({
+    lineOf: async () => undefined,
+    before: (digest) => {
+      const ranking = rankForWan(label, digest, candidates());
+      const first = ranking.slice(
+        0,
+        ranking.findIndex(({ id }) => id === presence.self),
+      );
+      return first.flatMap(
+        ({ id }) => presence.peers().find((one) => one.id === id && one.httpPort > 0) ?? [],
+      );
+    },
+    peer: peerSources.of,
+    wan,
     log,
   });
+  const content = createContentService({ store, source: byHttp, log });
+  /** For what the line does not deliver; whoever follows us gets it from us all the same. */
+  const rest: ChunkSource = {
+    name: byHttp.name,
+    async fetch(asked, fetchOptions) {
+      const bytes = await byHttp.fetch(asked, fetchOptions);
+      await content.keep(asked.digest, bytes);
+      const row = line?.image.rowOf(asked.digest);
+      if (row !== undefined) line?.got(row);
+      return bytes;
+    },
+  };
   const images = createLineImages({
     content,
     store,
     wan,
-    isCatalogued: (manifest) => manifest === wanted?.manifest.digest,
+    isCatalogued: options.isCatalogued,
     unzstd,
     log,
   });
@@ -134,10 +150,13 @@ export async function openFetchSite(options: FetchSiteOptions): Promise<FetchSit
     elect: (image) => designated(label, image, candidates()),
     createMachine: (setup) => createLine(setup),
     hash: digestOf,
+    onTraffic: ({ bytes }) => {
+      lineBytes += bytes;
+    },
     // Those who start with us may ask before we know what we are to fetch.
     openImage: async (manifest) => {
       await Promise.race([known, new Promise<void>((resolve) => timers.after(KNOWN_MS, resolve))]);
-      return images.open(manifest, 'package');
+      return images.open(manifest, manifest === wanted?.manifest.digest ? 'package' : 'relay');
     },
   });
   const server = createContentServer({
@@ -190,7 +209,15 @@ export async function openFetchSite(options: FetchSiteOptions): Promise<FetchSit
       if (joining === undefined) return wan;
       line = node.join(joining);
       announcer.now();
-      return line;
+      return createLineFirst({
+        line: () => line,
+        receivedBytes: () => lineBytes + options.wanBytes(),
+        rest,
+        clock,
+        timers,
+        log,
+        served: () => {},
+      });
     },
     feed() {
       const state = line?.state();

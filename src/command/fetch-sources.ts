@@ -1,5 +1,6 @@
 // Where a fetch gets its bytes: the line of the site, else parents and origins; and how much came from each.
 import type { CataloguePackage } from '../api/catalogue.ts';
+import type { Digest } from '../base/digest.ts';
 import { isPeerbootError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { ChunkSource, ChunkStore, FileSource } from '../chunk/ports.ts';
@@ -9,7 +10,7 @@ import { createHttpSource, type HttpSource } from '../io/http-source.ts';
 import { createOrderedSource } from '../io/ordered-source.ts';
 import { type ContentService, createContentService } from '../service/content.ts';
 import type { Receipt } from './fetch-receipt.ts';
-import type { FetchSite } from './fetch-site.ts';
+import type { FetchSite, FetchSiteOptions } from './fetch-site.ts';
 import type { FeedState } from './fetch-view.ts';
 
 export interface FetchSources {
@@ -33,6 +34,7 @@ export interface FetchSourcesOptions {
   readonly peers: boolean;
   readonly sitePort: number;
   readonly store: ChunkStore;
+  readonly isCatalogued: (manifest: Digest) => boolean;
   readonly catalogueFile: (name: string) => Uint8Array | undefined;
   readonly log: Log;
 }
@@ -59,10 +61,11 @@ export async function openFetchSources(options: FetchSourcesOptions): Promise<Fe
     log,
     name: 'wan',
   });
-  const site = options.peers ? await openSite(options, wan) : undefined;
-  const content = site?.content ?? createContentService({ store, source: wan, log });
   const received = (list: readonly HttpSource[]) =>
     list.reduce((sum, source) => sum + source.stats().bytesReceived, 0);
+  const wanBytes = () => received(parents) + received(origins);
+  const site = options.peers ? await openSite({ ...options, wan, wanBytes }) : undefined;
+  const content = site?.content ?? createContentService({ store, source: wan, log });
 
   return {
     content,
@@ -86,10 +89,10 @@ export async function openFetchSources(options: FetchSourcesOptions): Promise<Fe
 }
 
 /** Without a network of its own a machine still has its sources; an interface that was named must be there. */
-async function openSite(options: FetchSourcesOptions, wan: ChunkSource): Promise<FetchSite | undefined> {
+async function openSite(options: FetchSiteOptions): Promise<FetchSite | undefined> {
   const { openFetchSite } = await import('./fetch-site.ts');
   try {
-    return await openFetchSite({ ...options, wan });
+    return await openFetchSite(options);
   } catch (error) {
     if (!isPeerbootError(error, 'PB-INTERFACE-UNKNOWN') || options.config.interfaces.length > 0) throw error;
     options.log.warn({ code: error.code, what: error.message }, 'no peers: only the sources are asked');

@@ -62,7 +62,7 @@ function transfers(reply: DiskReply): ArrayBuffer[] {
 
 const data: Partial<DiskThreadData> | null = workerData;
 if (!isMainThread && data?.thread === 'peerboot disk thread') {
-  if (data.nice !== undefined && data.nice > 0) beNice(data.nice);
+  if (data.nice !== undefined && data.nice !== 0) beNice(data.nice);
   parentPort?.on('message', (request: DiskRequest) => {
     void answer(request).then((reply) => parentPort?.postMessage(reply, transfers(reply)));
   });

@@ -29,7 +29,7 @@ export class Upwards {
   readonly #wants: Wants;
   /** Is it a follower of ours? */
   readonly #follows: (peer: PeerId) => boolean;
-  #lostAt: MonotonicMs = 0;
+  #lostAt: MonotonicMs = Number.NEGATIVE_INFINITY;
   current: Feeder | undefined;
   #attempt: Attempt | undefined;
   readonly #open = new Set<PeerId>();
@@ -224,7 +224,7 @@ export class Upwards {
       if (ref === undefined) break;
       if (this.#core.usable(ref.id) && !this.#tried.has(ref.id)) return ref;
     }
-    return this.#choose(this.#core.now < this.#lostAt + SETTLE_MS);
+    return this.#choose(!this.#core.isDesignated && this.#core.now < this.#lostAt + SETTLE_MS);
   }
 
   #choose(sources: boolean): PeerRef | undefined {

@@ -299,7 +299,7 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     if (beacon.kind === 'announcement') {
       const isNew = peer.facts === undefined;
       // Most are repeated only for those who are new.
-      const isNews = changed || peer.sitePort !== beacon.sitePort || !sameFacts(peer.facts, beacon.facts);
+      const isNews = changed || (peer.known !== beacon.revision && !sameFacts(peer, beacon));
       peer.facts = beacon.facts;
       peer.sitePort = beacon.sitePort;
       peer.known = beacon.revision;
@@ -382,8 +382,11 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
   }
 }
 
-function sameFacts(before: BeaconFacts | undefined, after: BeaconFacts): boolean {
-  return JSON.stringify(before) === JSON.stringify(after);
+function sameFacts(
+  peer: HeardPeer,
+  said: { readonly sitePort: number; readonly facts: BeaconFacts },
+): boolean {
+  return peer.sitePort === said.sitePort && JSON.stringify(peer.facts) === JSON.stringify(said.facts);
 }
 
 /** 16 hexadecimal digits. */

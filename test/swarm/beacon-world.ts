@@ -2,7 +2,7 @@
 import type { Ipv4 } from '../../src/base/addresses.ts';
 import { type Random, seededRandom } from '../../src/base/random.ts';
 import { BeaconMachine } from '../../src/swarm/beacon.ts';
-import { encodeBeacon } from '../../src/swarm/beacon-codec.ts';
+import { type Beacon, encodeBeacon } from '../../src/swarm/beacon-codec.ts';
 import type { BeaconAction, BeaconEvent, BeaconSetup } from '../../src/swarm/beacon-ports.ts';
 import type { BeaconEndpoint } from '../../src/swarm/beacon-table.ts';
 import type { Announcement, SitePeer } from '../../src/swarm/site.ts';
@@ -132,25 +132,23 @@ export class BeaconWorld {
 
   #perform(seat: Seat, action: BeaconAction): void {
     seat.log.push({ at: this.now, action });
+    if (action.kind !== 'multicast' && action.kind !== 'unicast') return;
+    const { beacon } = action;
+    const bytes = encodeBeacon({ site: SITE, beacon }).length + HEADERS_BYTES;
+    seat.sentBytes += bytes;
     if (action.kind === 'multicast') {
-      if (this.#options.multicast !== false) for (const to of this.seats) this.#send(seat, to, action, true);
-    } else if (action.kind === 'unicast') {
-      const to = this.seats.find(
-        ({ endpoint }) => endpoint.address === action.to.address && endpoint.port === action.to.port,
-      );
-      if (to !== undefined) this.#send(seat, to, action, false);
+      if (this.#options.multicast !== false)
+        for (const to of this.seats) this.#send(seat, to, beacon, bytes, true);
+      return;
     }
+    const to = this.seats.find(
+      ({ endpoint }) => endpoint.address === action.to.address && endpoint.port === action.to.port,
+    );
+    if (to !== undefined) this.#send(seat, to, beacon, bytes, false);
   }
 
-  #send(
-    from: Seat,
-    to: Seat,
-    { beacon }: Extract<BeaconAction, { kind: 'multicast' | 'unicast' }>,
-    multicast: boolean,
-  ): void {
+  #send(from: Seat, to: Seat, beacon: Beacon, bytes: number, multicast: boolean): void {
     if (from.cut || to.cut || (from !== to && this.random.next() < this.loss)) return;
-    const bytes = encodeBeacon({ site: SITE, beacon }).length + HEADERS_BYTES;
-    from.sentBytes += multicast ? 0 : bytes;
     this.at(this.now + DELAY_MS, () => {
       if (to.down) return;
       if (from !== to) {

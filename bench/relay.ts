@@ -15,8 +15,8 @@ import type { RelayNodeArguments } from './support/relay-node.ts';
 
 const CHUNK_BYTES = 1_234_567;
 const DISTINCT = 48;
-const WARM_UP = 100;
-const ROUND_CHUNKS = 800;
+const WARM_UP = 60;
+const ROUND_CHUNKS = 300;
 const ROUNDS = 3;
 const TICKS_PER_SECOND = 100;
 const GIGABYTES = (ROUND_CHUNKS * CHUNK_BYTES) / 1e9;

@@ -10,14 +10,20 @@ export const WELL_AHEAD_ROWS = 4;
 /** Those below a cut leave its healing to the one at the cut, for so long. */
 const CUT_OFF_MS = 5_000;
 
+/** Silence begins to mean death after so many times the longest pause so far, and at three times the least at the latest. */
+const GAPS = 2.5;
+const LONGEST_SILENCES = 3;
+
 export class Feeder {
   readonly ref: PeerRef;
   standing: Standing;
   /** False once it has pointed us elsewhere: it sends what it has begun, no more. */
   usable = true;
-  heardAt: MonotonicMs;
   misses = 0;
   readonly #core: LineCore;
+  #heardAt: MonotonicMs;
+  /** The longest that it kept us waiting for a sign of life; slowly forgotten. */
+  #worstGapMs = 0;
   readonly #rate = new RateMeter();
   #bestRate = 0;
   /** Chunks in a row that came while it was well ahead of us. */
@@ -30,7 +36,7 @@ export class Feeder {
     this.#core = core;
     this.ref = ref;
     this.standing = standing;
-    this.heardAt = core.now;
+    this.#heardAt = core.now;
     this.#movedOnAt = core.now;
   }
 
@@ -40,6 +46,26 @@ export class Feeder {
 
   get bestRate(): number {
     return this.#bestRate;
+  }
+
+  heard(): void {
+    const { now } = this.#core;
+    this.#worstGapMs = Math.max(now - this.#heardAt, 0.98 * this.#worstGapMs);
+    this.#heardAt = now;
+  }
+
+  /** From then on it is taken for dead: one on a busy machine, with long pauses all along, is given longer. */
+  get silentAt(): MonotonicMs {
+    const { silenceMs } = this.#core.limits;
+    return (
+      this.#heardAt + Math.max(silenceMs, Math.min(GAPS * this.#worstGapMs, LONGEST_SILENCES * silenceMs))
+    );
+  }
+
+  /** We were held up ourselves for so long: what it sent waits to be read. */
+  excuse(ms: number): void {
+    this.#heardAt = Math.min(this.#heardAt + ms, this.#core.now);
+    this.#movedOnAt = Math.min(this.#movedOnAt + ms, this.#core.now);
   }
 
   stands(standing: Standing): void {
@@ -55,7 +81,7 @@ export class Feeder {
 
   /** Bytes came: part of a chunk. */
   lives(): void {
-    this.heardAt = this.#core.now;
+    this.heard();
     this.#movedOnAt = this.#core.now;
   }
 

@@ -150,6 +150,12 @@ export class Followers {
     for (const id of this.#all.keys()) this.#tell(id, { kind: 'standing', ...standing });
   }
 
+  /** We were held up ourselves: they may have spoken meanwhile. */
+  excuse(ms: number): void {
+    for (const follower of this.#all.values())
+      follower.heardAt = Math.min(follower.heardAt + ms, this.#core.now);
+  }
+
   tick(): void {
     const { now, limits } = this.#core;
     if (now < this.#beatAt) return;

@@ -100,7 +100,7 @@ export class Upwards {
 
   says(id: PeerId, message: FeederMessage): void {
     const current = this.current?.ref.id === id ? this.current : undefined;
-    if (current !== undefined) current.heardAt = this.#core.now;
+    if (current !== undefined) current.heard();
     switch (message.kind) {
       case 'attached':
         if (this.#attempt?.ref.id === id) this.#adopt(this.#attempt, message);
@@ -183,13 +183,20 @@ export class Upwards {
     this.#dead = undefined;
   }
 
+  /** This node itself was held up for so long: nobody else is to blame for it. */
+  excuse(ms: number): void {
+    this.current?.excuse(ms);
+    if (this.#attempt !== undefined)
+      this.#attempt = { ...this.#attempt, deadline: this.#attempt.deadline + ms };
+  }
+
   tick(): void {
     const { now, limits } = this.#core;
     const attempt = this.#attempt;
     if (attempt !== undefined && now >= attempt.deadline) this.#fail('no answer', true);
     const feeder = this.current;
     if (feeder === undefined) return;
-    if (now >= feeder.heardAt + limits.silenceMs) {
+    if (now >= feeder.silentAt) {
       this.lose('silent', true);
       return;
     }
@@ -208,8 +215,7 @@ export class Upwards {
 
   nextWake(): MonotonicMs {
     let at = this.#attempt?.deadline ?? Number.POSITIVE_INFINITY;
-    if (this.current !== undefined)
-      at = Math.min(at, this.#beatAt, this.current.heardAt + this.#core.limits.silenceMs);
+    if (this.current !== undefined) at = Math.min(at, this.#beatAt, this.current.silentAt);
     return at;
   }
 

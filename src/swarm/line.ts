@@ -34,6 +34,8 @@ export function createLine(setup: LineSetup, options: LineOptions = {}): LineMac
 /** Rows looked at when only one of feeder and WAN has a free place. */
 const MOST_SKIPPED = 64;
 const MOST_ABOVE = 4;
+/** Woken so much too late, we were held up ourselves. */
+const LATE_MS = 50;
 
 class Line implements LineMachine {
   readonly #core: LineCore;
@@ -42,6 +44,8 @@ class Line implements LineMachine {
   readonly #followers: Followers;
   readonly #wan = new Wan();
   #crossing = false;
+  /** When we asked to be woken: a later step means that this machine was busy or stopped. */
+  #wakeBy: MonotonicMs = Number.POSITIVE_INFINITY;
   /** Until then nobody could be asked: the designated peer crosses. */
   #nobodyAhead = false;
 
@@ -59,12 +63,18 @@ class Line implements LineMachine {
 
   step(event: LineEvent, now: MonotonicMs): readonly LineAction[] {
     this.#core.now = now;
+    const lateMs = now - this.#wakeBy;
+    if (lateMs > LATE_MS) {
+      this.#up.excuse(lateMs);
+      this.#followers.excuse(lateMs);
+    }
     this.#hear(event);
     this.#up.tick();
     this.#giveUpLate();
     this.#pump();
     this.#followers.tellIfMoved();
     this.#followers.tick();
+    this.#wakeBy = this.nextWake() ?? Number.POSITIVE_INFINITY;
     return this.#core.takeActions();
   }
 

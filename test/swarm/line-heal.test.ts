@@ -73,6 +73,22 @@ describe('a lost feeder', () => {
     expect(it.until(7_000, bytes)).not.toContain('hang up B');
   });
 
+  it('is not blamed for a pause of our own machine', () => {
+    const it = inLine();
+    expect(it.at(5_000, { kind: 'wake' })).not.toContain('hang up B');
+    expect(it.until(5_600)).toContain('hang up B');
+  });
+
+  it('is given longer when it has always kept us waiting', () => {
+    const it = inLine();
+    for (let ms = 400; ms <= 2_000; ms += 400) {
+      expect(it.until(ms)).not.toContain('hang up B');
+      it.at(ms, ...lives());
+    }
+    expect(it.until(2_900)).not.toContain('hang up B');
+    expect(it.until(3_100)).toContain('hang up B');
+  });
+
   it('is left when it has what we want, lives, and sends nothing', () => {
     const it = inLine();
     it.at(10, stands('B', { held: ROWS, depth: 1, above: [refOf('F')] }));

@@ -23,6 +23,8 @@ import type { World } from './sim/world.ts';
 
 const BYTES_PER_MS_OF_MBIT = 125;
 const SOAK_SEEDS = 10_000;
+/** Machines² × chunks: above it beacons would cost more than all the rest. */
+const MOST_BEACON_WORK = 5_000_000;
 
 function atLeast(least: number, isWhole: boolean): (text: string) => number {
   return (text) => {
@@ -69,7 +71,7 @@ const program = new Command('npm run sim --')
     amount,
     DEFAULT_SCENARIO.variation,
   )
-  .option('--oracle', 'machines know of each other without beacons: faster for large sites')
+  .option('--oracle', 'machines know of each other without beacons, as they do in large runs')
   .option('--trace', 'print what happens')
   .option('--topology <file>', 'your sites, your lines, your image (YAML): finish times and WAN bytes')
   .option('--fault-seed <s>', 'one small site with random faults', count)
@@ -94,7 +96,8 @@ function scenarioOf(o: Options): Scenario {
     wanDelayMs: o.wanDelay,
     diskRate: Number.POSITIVE_INFINITY,
     strategy: o.strategy,
-    presence: o.oracle === true ? 'oracle' : 'beacon',
+    presence:
+      o.oracle === true || (o.targets + o.peers) ** 2 * o.chunks > MOST_BEACON_WORK ? 'oracle' : 'beacon',
     troubles: {
       slow: o.slow,
       slowAt: o.slowAt,

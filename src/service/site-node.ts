@@ -116,10 +116,14 @@ export function createSiteNode(options: SiteNodeOptions): PeerSiteNode {
   function tellSite(line: LineDriver, present: readonly SitePeer[]): void {
     const { manifest, rows } = line.image;
     const key = imageKey(manifest);
-    line.site(
-      present.map((peer) => linePeer(peer, key, rows)),
-      options.elect(key),
-    );
+    const designated = options.elect(key);
+    const peers = present.map((peer) => linePeer(peer, key, rows));
+    // A site whose machines are all busy, or on battery, goes on all the same: slowly rather than not at all.
+    const someFit = peers.some(({ id, fit, held }) => fit && (held > 0 || id === designated));
+    const asked = someFit
+      ? peers
+      : peers.map((one, i) => ({ ...one, fit: present[i]?.unfit.includes('leaving') !== true }));
+    line.site(asked, designated);
   }
 
   function refresh(): void {

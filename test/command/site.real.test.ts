@@ -50,7 +50,7 @@ async function peerboot(endpoint: SiteEndpoint, ...words: string[]) {
 }
 
 async function facts(endpoint: SiteEndpoint): Promise<PeerFacts> {
-  const run = start('curl', ['-sS', '-m', '2', `http://${endpoint.address}:8067/site/v1/lines`], {
+  const run = start('curl', ['-sS', '-m', '10', `http://${endpoint.address}:8067/site/v1/lines`], {
     namespace: endpoint.namespace,
   });
   await run.exited;
@@ -156,7 +156,7 @@ describe('a site of three', () => {
     await peerboot(peer(0), 'limit', '--wan', 'none', '--everywhere');
     await peerboot(peer(0), 'resume', '--everywhere');
     await until(async () => (await holders()).length >= 2, {
-      timeoutMs: 20_000,
+      timeoutMs: 40_000,
       what: 'two whole copies',
       everyMs: 300,
     });
@@ -170,7 +170,7 @@ describe('a site of three', () => {
     running.delete(gone);
     const before = await wanBytes();
     await until(async () => (await holders()).length === 2, {
-      timeoutMs: 20_000,
+      timeoutMs: 40_000,
       what: 'repaired',
       everyMs: 300,
     });

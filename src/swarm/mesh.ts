@@ -3,7 +3,7 @@
 // It speaks the messages of the line with `join` in the place of `attach`: nobody is pointed elsewhere, and every node
 // tells its followers which chunks it holds. Chunks that nobody holds are asked of the designated peer, which crosses
 // the WAN for them.
-import { assert, unreachable } from '../base/errors.ts';
+import { unreachable } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/time.ts';
 import { LineCore, type LineOptions, NO_SOURCE } from './line-core.ts';
 import type { FeederMessage, Standing } from './line-messages.ts';
@@ -168,9 +168,12 @@ class Mesh implements LineMachine {
     this.#giveUpLate();
   }
 
-  #join(source: MeshSource): void {
-    const message = { kind: 'join', held: this.#core.heldCount } as const;
-    this.#core.act({ kind: 'tell-feeder', feeder: source.ref.id, message });
+  #join({ ref }: MeshSource): void {
+    this.#core.act({
+      kind: 'tell-feeder',
+      feeder: ref.id,
+      message: { kind: 'join', held: this.#core.heldCount },
+    });
   }
 
   #opened(id: PeerId): void {
@@ -334,7 +337,6 @@ class Mesh implements LineMachine {
   }
 
   #ask(row: Row, from: SourceId): void {
-    assert(!this.#core.has(row), 'what is held is not fetched');
     this.#wants.fetch(row, from);
     this.#core.act({ kind: 'fetch', row, from });
   }

@@ -27,6 +27,8 @@ const LAN_RATE = 12_500;
 /** Two may act at once for a while, each with a few chunks under way, and again after each fault. */
 const MOST_NEEDLESS = 8;
 const MOST_NEEDLESS_A_FAULT = 4;
+/** Each part has had a designated peer, and both go on until they know of each other again. */
+const MOST_NEEDLESS_A_PARTITION = 16;
 
 export function makeFaultCase(seed: number): FaultCase {
   const random = seededRandom(seed * 2_654_435 + 99);
@@ -75,7 +77,9 @@ export function makeFaultCase(seed: number): FaultCase {
 /** Whoever has caught the designated peer lying crosses on its own: that may cost the image once more. */
 function mostNeedless({ faults, spec }: FaultCase): number {
   const lies = faults.some(({ fault }) => fault.kind === 'lie');
-  return MOST_NEEDLESS + MOST_NEEDLESS_A_FAULT * faults.length + (lies ? spec.image.chunks : 0);
+  const partitions = faults.filter(({ fault }) => fault.kind === 'partition').length;
+  const few = MOST_NEEDLESS + MOST_NEEDLESS_A_FAULT * faults.length + MOST_NEEDLESS_A_PARTITION * partitions;
+  return few + (lies ? spec.image.chunks : 0);
 }
 
 /** `watch` is handed a way to the world, which is built after it. */

@@ -8,7 +8,7 @@ const MOST_FOLLOWERS = 8;
 /** A follower that was behind for so long is held up by its own link, or by ours. */
 const BEHIND_MS = 400;
 /** Slow is whoever takes less than this share of a speed that is known here. */
-const SLOW_SHARE = 0.7;
+const SLOW_SHARE = 0.5;
 
 export class Uplink {
   readonly #core: LineCore;

@@ -52,7 +52,11 @@ interface Opened {
   readonly presence: Presence;
   readonly node: PeerSiteNode;
   readonly announcer: Announcer;
+  joined(): void;
 }
+
+/** Announcements arrive within milliseconds, on machines that are busy starting within a few hundred. */
+const SETTLE_MS = 500;
 
 export function createTargetSite(options: TargetSiteOptions): TargetSite {
   const { transport, clock, timers, log } = options;
@@ -71,6 +75,9 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
       sitePort: () => port,
       own: { ...own, unfit: ['wan-down'], holdings: [], freeUplinkBytesPerSecond: 0, crossing: [] },
     });
+    // Machines that are switched on together join together: each gives the others' announcements time to arrive.
+    let isSettled = false;
+    const ownUnfit = () => (isSettled ? unfit() : (['wan-down'] as const));
     const node = createSiteNode({
       presence,
       role: 'target',
@@ -80,7 +87,7 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
       timers,
       log,
       elect: (key) =>
-        designated(label, key, [{ id: presence.self, ...own, unfit: unfit() }, ...presence.peers()]),
+        designated(label, key, [{ id: presence.self, ...own, unfit: ownUnfit() }, ...presence.peers()]),
       createMachine: createLine,
       hash: options.hash,
       // Only the image that is being written here, whose line is joined for that.
@@ -106,7 +113,11 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
       clock,
     });
     announcer.start();
-    return { presence, node, announcer };
+    const settle = () => {
+      isSettled = true;
+      node.refresh();
+    };
+    return { presence, node, announcer, joined: () => void timers.after(SETTLE_MS, settle) };
   }
 
   return {
@@ -126,9 +137,9 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
       const all = await opening;
       if (all === undefined) return undefined;
       const line = all.node.join(joining);
-      // Now it can be elected.
-      all.node.refresh();
+      // Now others can elect it.
       all.announcer.now();
+      all.joined();
       return line;
     },
     nameOf(id) {

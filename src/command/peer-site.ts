@@ -16,7 +16,7 @@ import type { Config } from '../io/config-keys.ts';
 import { openControlStore } from '../io/control-store.ts';
 import { readMachineCondition } from '../io/fitness.ts';
 import { digestOf } from '../io/hash.ts';
-import type { HostInterface } from '../io/interfaces.ts';
+import { type HostInterface, presentInterfaces } from '../io/interfaces.ts';
 import { createLineSockets } from '../io/line-sockets.ts';
 import { keepPeerId, loadPeerId } from '../io/peer-id.ts';
 import { unzstd } from '../io/zstd.ts';
@@ -107,7 +107,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
       unfit: [],
       crossing: [],
     },
-    openNet: beaconSockets({ interfaces: () => parts.interfaces }),
+    openNet: beaconSockets({ interfaces: () => presentInterfaces(config.interfaces) }),
     random: seededRandom(randomBytes(4).readUInt32LE()),
     clock,
     timers,

@@ -42,3 +42,8 @@ export function chooseInterfaces(
     );
   });
 }
+
+/** Those of `names` (or all, when there are no names) that are there at the moment: they come and go. */
+export function presentInterfaces(names: readonly string[]): readonly HostInterface[] {
+  return hostInterfaces().filter(({ name }) => names.length === 0 || names.includes(name));
+}

@@ -7,6 +7,9 @@ import type { PeerId, PeerRef } from './site.ts';
 /** Sources at a time: enough that one slow one hardly counts. */
 const MOST_SOURCES = 6;
 
+/** Chunks asked of one source at a time: many sources share the window. */
+const PER_SOURCE = 3;
+
 export interface MeshSource {
   readonly ref: PeerRef;
   joined: boolean;
@@ -43,6 +46,22 @@ export class MeshSources {
   has(source: MeshSource, row: Row): boolean {
     if (source.complete || source.holds[row] === 1) return true;
     return source.ref.id === this.#core.designated && this.copies(row) === 0;
+  }
+
+  /** The source with the fewest requests that has the row; one of the whole image is spared for what nobody else has. */
+  cheapest(row: Row, loadOf: (source: PeerId) => number): PeerId | undefined {
+    let best: PeerId | undefined;
+    let least = Number.POSITIVE_INFINITY;
+    for (const source of this.#all.values()) {
+      if (!source.joined || !this.has(source, row)) continue;
+      const load = loadOf(source.ref.id);
+      const origin = source.complete || source.ref.id === this.#core.designated;
+      const cost = origin && this.copies(row) > 0 ? load + PER_SOURCE : load;
+      if (load >= (origin ? 1 : PER_SOURCE) || cost >= least) continue;
+      best = source.ref.id;
+      least = cost;
+    }
+    return best;
   }
 
   /** Dials more while there are fewer than enough; those that hold something and the designated peer. */

@@ -27,8 +27,6 @@ export function createMesh(setup: LineSetup, options: LineOptions = {}): LineMac
   return new Mesh(setup, options);
 }
 
-/** Chunks asked of one source at a time: many sources share the window. */
-const PER_SOURCE = 3;
 /** Wanted rows that are compared for rarity. */
 const COMPARED = 64;
 
@@ -342,20 +340,12 @@ class Mesh implements LineMachine {
   }
 
   /** The source with the fewest requests that has it; over the WAN when it is ours to cross and nobody has it. */
-  #choose(row: Row, not?: SourceId): SourceId | undefined {
-    let best: SourceId | undefined;
-    let least = PER_SOURCE;
-    for (const source of this.#sources.all()) {
-      const load = this.#wants.fetchedFrom(source.ref.id).size;
-      if (!source.joined || load >= least || source.ref.id === not || !this.#sources.has(source, row))
-        continue;
-      best = source.ref.id;
-      least = load;
-    }
+  #choose(row: Row): SourceId | undefined {
+    const best = this.#sources.cheapest(row, (id) => this.#wants.fetchedFrom(id).size);
     if (best !== undefined || !this.#core.isDesignated || this.#sources.copies(row) > 0) return best;
     const { now, limits } = this.#core;
     const free = this.#wan.mayAsk(now) && this.#wants.fetchedFrom('wan').size < limits.wanRows;
-    return free && not === undefined ? 'wan' : undefined;
+    return free ? 'wan' : undefined;
   }
 
   /** Nothing is left to ask for: an idle source doubles what a slower one has not brought yet. */

@@ -7,16 +7,9 @@ import { Connection, type FeederEnd } from './connection.ts';
 import type { SimImage } from './image.ts';
 import type { Host, Network } from './network.ts';
 import type { Observer } from './observer.ts';
+import type { Partial } from './partial.ts';
 import { cancel, type Ticket } from './queue.ts';
 import type { Wan, WanFetch } from './wan.ts';
-
-/** What of a chunk has come, from its front. */
-export interface Partial {
-  received: number;
-  /** The world's knowledge: some of it is wrong. */
-  bad: boolean;
-  readonly from: Set<SourceId>;
-}
 
 export interface DriverSetup {
   readonly network: Network;

@@ -4,10 +4,11 @@ import type { Candidate } from '../swarm/election.ts';
 import type { LineMachine, LineSetup, Row } from '../swarm/line-ports.ts';
 import { linePeers } from '../swarm/peers.ts';
 import type { Announcement, ImageKey, PeerId, PeerRef, PeerRole } from '../swarm/site.ts';
-import { Driver, type Partial } from './driver.ts';
+import { Driver } from './driver.ts';
 import type { SimImage } from './image.ts';
 import type { Host, Network } from './network.ts';
 import type { Observer } from './observer.ts';
+import type { Partial } from './partial.ts';
 import type { PresenceFor, SimPresence } from './presence.ts';
 import type { Wan } from './wan.ts';
 

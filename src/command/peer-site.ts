@@ -198,6 +198,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
   });
   const fitness = createFitness({
     read: readMachineCondition,
+    busyLoad: config.busyLoad,
     timers,
     log: part('fitness'),
     onChange: () => announcer.now(),

@@ -49,6 +49,7 @@ export const CONFIG_KEYS = {
   allowNonBlank: z.boolean(),
   assetsDir: z.string().min(1),
   assign: z.array(AssignmentRule),
+  busyLoad: z.number().positive(),
   httpPort: z.number().int().min(1).max(65_535),
   interfaces: z.array(z.string().min(1)),
   json: z.boolean(),
@@ -100,6 +101,10 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
     means:
       'Which machine gets which image: a list of `{machine, image, allowNonBlank?, disk?}`; machine is `*`, a MAC, a UUID or a serial, image is `name`, `name@version` or `local`.',
     flag: '--assign <machine> <image>, --assign <machine>=<image>',
+  },
+  busyLoad: {
+    means:
+      'From how many running processes a processor on (load average of a minute) this endpoint counts as busy and others serve in its place; a large number: never.',
   },
   httpPort: {
     means: 'TCP port for scripts, boot files, content and administration.',
@@ -182,6 +187,7 @@ export const FIXED_DEFAULTS = {
   adminToken: null,
   allowNonBlank: false,
   assign: [],
+  busyLoad: 2,
   httpPort: DEFAULT_HTTP_PORT,
   interfaces: [],
   json: false,

@@ -112,6 +112,7 @@ function fromText(key: ConfigKey, text: string): unknown {
       return text.split(',').filter((word) => word !== '');
     case 'assign':
       return parseAssignments(text.split(',').filter((word) => word !== ''));
+    case 'busyLoad':
     case 'httpPort':
     case 'sitePort':
     case 'refreshMinutes':

@@ -21,6 +21,8 @@ export interface FitnessOptions {
   /** The reasons are others than before. */
   readonly onChange: () => void;
   readonly everyMs?: number;
+  /** Processes a processor from which it counts as busy. */
+  readonly busyLoad?: number;
 }
 
 export interface Fitness {
@@ -31,16 +33,17 @@ export interface Fitness {
 }
 
 const EVERY_MS = 15_000;
-/** Busy from here on, and no longer below the other: a load on the border must not make the site move to and fro. */
-const BUSY = 2;
-const BUSY_NO_MORE = 1.2;
+/** Busy from the limit on, and no longer below this share of it: a load on the border must not move the site to and fro. */
+const BUSY_NO_MORE = 0.6;
+export const DEFAULT_BUSY_LOAD = 2;
 
 export function unfitReasons(
   found: MachineCondition,
   before: readonly UnfitReason[],
+  busyLoad = DEFAULT_BUSY_LOAD,
 ): readonly UnfitReason[] {
   const load = found.loadPerProcessor ?? 0;
-  const busy = load >= (before.includes('busy') ? BUSY_NO_MORE : BUSY);
+  const busy = load >= (before.includes('busy') ? BUSY_NO_MORE * busyLoad : busyLoad);
   return [
     ...(found.onBattery === true ? (['battery'] as const) : []),
     ...(found.metered === true ? (['metered'] as const) : []),
@@ -55,7 +58,7 @@ export function createFitness(options: FitnessOptions): Fitness {
 
   async function look(): Promise<void> {
     try {
-      const now = unfitReasons(await options.read(), reasons);
+      const now = unfitReasons(await options.read(), reasons, options.busyLoad);
       const changed = now.join() !== reasons.join();
       reasons = now;
       if (changed && !stopped) {

@@ -3,7 +3,7 @@ import type { Ipv4 } from '../base/addresses.ts';
 import type { Digest } from '../base/digest.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
-import type { Clock, Timers } from '../base/time.ts';
+import type { Clock, MonotonicMs, Timers } from '../base/time.ts';
 import type { OpenBeaconNet } from '../swarm/beacon-net.ts';
 import { designated } from '../swarm/election.ts';
 import { createLine } from '../swarm/line.ts';
@@ -52,11 +52,15 @@ interface Opened {
   readonly presence: Presence;
   readonly node: PeerSiteNode;
   readonly announcer: Announcer;
-  joined(): void;
+  /** When it began to listen. */
+  readonly sinceMs: MonotonicMs;
 }
 
-/** Announcements arrive within milliseconds, on machines that are busy starting within a few hundred. */
-const SETTLE_MS = 500;
+/**
+ * Machines that are switched on together would each think themselves alone, and all cross the WAN: so each listens first.
+ * It costs an agent nothing: reading the image's tables takes as long.
+ */
+const LISTEN_MS = 1_000;
 
 export function createTargetSite(options: TargetSiteOptions): TargetSite {
   const { transport, clock, timers, log } = options;
@@ -75,9 +79,6 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
       sitePort: () => port,
       own: { ...own, unfit: ['wan-down'], holdings: [], freeUplinkBytesPerSecond: 0, crossing: [] },
     });
-    // Machines that are switched on together join together: each gives the others' announcements time to arrive.
-    let isSettled = false;
-    const ownUnfit = () => (isSettled ? unfit() : (['wan-down'] as const));
     const node = createSiteNode({
       presence,
       role: 'target',
@@ -87,7 +88,7 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
       timers,
       log,
       elect: (key) =>
-        designated(label, key, [{ id: presence.self, ...own, unfit: ownUnfit() }, ...presence.peers()]),
+        designated(label, key, [{ id: presence.self, ...own, unfit: unfit() }, ...presence.peers()]),
       createMachine: createLine,
       hash: options.hash,
       // Only the image that is being written here, whose line is joined for that.
@@ -113,11 +114,7 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
       clock,
     });
     announcer.start();
-    const settle = () => {
-      isSettled = true;
-      node.refresh();
-    };
-    return { presence, node, announcer, joined: () => void timers.after(SETTLE_MS, settle) };
+    return { presence, node, announcer, sinceMs: clock.nowMs() };
   }
 
   return {
@@ -136,10 +133,13 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
     async join(joining) {
       const all = await opening;
       if (all === undefined) return undefined;
+      const knowsMs = clock.nowMs() - all.sinceMs;
+      if (knowsMs < LISTEN_MS) {
+        await new Promise<void>((resolve) => void timers.after(LISTEN_MS - knowsMs, resolve));
+      }
       const line = all.node.join(joining);
       // Now others can elect it.
       all.announcer.now();
-      all.joined();
       return line;
     },
     nameOf(id) {

@@ -18,16 +18,17 @@ export default defineConfig({
         test: {
           name: 'real',
           include: ['test/**/*.real.test.ts'],
+          exclude: ['test/lab/**'],
           testTimeout: 180_000,
           hookTimeout: 60_000,
           maxWorkers: 2,
         },
       },
       {
-        // Each virtual machine takes a core: one file at a time, which may itself run two.
+        // Each virtual machine takes a core, and shaped sites are held to seconds: one file at a time, which may itself run two.
         test: {
           name: 'lab',
-          include: ['test/**/*.vm.test.ts'],
+          include: ['test/**/*.vm.test.ts', 'test/lab/**/*.real.test.ts'],
           testTimeout: 600_000,
           maxConcurrency: 2,
           hookTimeout: 900_000,

@@ -121,7 +121,8 @@ describe('machines of one shop', () => {
     const second = target(2);
     await done(second);
     expect(isImaged(second)).toBe(true);
-    expect(fromOutside()).toHaveLength(signed.image.chunks.rows);
+    // One copy, and what the second asked for before it was in the line.
+    expect(fromOutside().length).toBeLessThan(1.5 * signed.image.chunks.rows);
     expect(fedBy(second).some((source) => /^line:/.test(source))).toBe(true);
   });
 
@@ -134,17 +135,25 @@ describe('machines of one shop', () => {
     await done(...late);
     expect(late.map(isImaged)).toEqual([true, true]);
     // All but what lies in memory came from the first one's disk.
-    expect(shop.fromOutside()).toHaveLength(shop.tree.image.chunks.rows);
+    expect(shop.fromOutside().length).toBeLessThan(1.5 * shop.tree.image.chunks.rows);
     expect(refetched(shop.peer)).toEqual([]);
   });
 
   it('go on when the one that feeds them restarts', async () => {
     const { peer, target, fromOutside } = await openShop(signed, { ...image, finish: 'reboot' });
-    const first = target(1);
-    await until(() => first.screens.some(({ progress }) => (progress?.percent ?? 0) >= 40), {
-      ...LIMIT,
-      what: 'the first is under way',
+    let writtenByFirst = 0;
+    const fed = Promise.withResolvers<void>();
+    // It must not have finished before the second has found it.
+    const first = target(1, {
+      disturb: (disk) => ({
+        ...disk,
+        async writeChunk(job) {
+          if (++writtenByFirst > 40) await fed.promise;
+          return disk.writeChunk(job);
+        },
+      }),
     });
+    await until(() => writtenByFirst > 40, { ...LIMIT, what: 'the first is under way' });
     peer.plan = image;
     let written = 0;
     const gone = Promise.withResolvers<void>();
@@ -158,11 +167,15 @@ describe('machines of one shop', () => {
         },
       }),
     });
+    await until(() => fedBy(second).some((source) => /^line:/.test(source)), {
+      ...LIMIT,
+      what: 'the first feeds the second',
+    });
+    fed.resolve();
     await done(first, second);
     expect(first.left).toEqual(['reboot']);
     expect(isImaged(second)).toBe(true);
     expect(troubles(second)).toEqual([]);
-    expect(fedBy(second).some((source) => /^line:/.test(source))).toBe(true);
     // What the first had given it before it left did not cross the WAN again.
     expect(fromOutside().length).toBeLessThan(2 * signed.image.chunks.rows - 20);
     expect(refetched(peer)).toEqual([]);

@@ -59,6 +59,8 @@ export async function startPeer(network: StoreNetwork, folder: string, options: 
   const peer = start(process.execPath, words, {
     namespace: network.peerNamespace,
     logFile: join(folder, 'peer.log'),
+    // The emulated machines share this host's processors: their load is not the peer's.
+    env: { PEERBOOT_BUSY_LOAD: '1000' },
   });
   await peer.log.waitFor((line) => (parseLine(line)?.msg === 'peerboot ready' ? line : undefined), {
     timeoutMs: 30_000,

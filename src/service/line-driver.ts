@@ -60,6 +60,13 @@ export interface LineDriver extends Line {
 }
 
 const GRACE_MS = 5_000;
+/** Those that walk to the end of the line, or ask in vain to go round, do so all the time. */
+const LEVELS: Partial<Record<LineNote, 'warn' | 'debug'>> = {
+  'feeder-banned': 'warn',
+  'feeder-set-aside': 'warn',
+  'follower-moved': 'debug',
+  'follower-refused': 'debug',
+};
 const SETTLE_MS = 5_000;
 const LEAVE_STEP_MS = 20;
 
@@ -197,8 +204,7 @@ export function createLineDriver(options: LineDriverOptions): LineDriver {
     const known = peers.find(({ id }) => id === peer) ?? followers.get(peer ?? '')?.ref;
     const address = known === undefined ? {} : { address: `${known.address}:${known.port}` };
     const fields = { what, ...(peer === undefined ? {} : { peer }), ...address };
-    const isBad = what === 'feeder-banned' || what === 'feeder-set-aside';
-    log[isBad ? 'warn' : 'info'](fields, `line: ${reason}`);
+    log[LEVELS[what] ?? 'info'](fields, `line: ${reason}`);
   }
 
   function openMemory(bytes: Uint8Array, form: ChunkForm): OpenRow {

@@ -113,7 +113,9 @@ export class Upwards {
         this.#moved(id, message.to, message.why);
         return;
       case 'refused':
-        if (this.#attempt?.ref.id === id) this.#fail(`refused: ${message.why}`, message.why !== 'cycle');
+        // One that has no source yet, as all have when machines start together, may have one in a moment.
+        if (this.#attempt?.ref.id === id)
+          this.#fail(`refused: ${message.why}`, message.why === 'banned' || message.why === 'unknown-image');
         else if (current !== undefined) this.lose(`refused: ${message.why}`, true);
         return;
       case 'missing':

@@ -20,8 +20,8 @@ const MACHINES = [4, 8];
 /** Two cores must carry eight machines that each receive, prove, keep and send at this rate. */
 const LINK_MEGABITS = 40;
 /** Few beside the hundreds or thousands of a real image: each machine of the line is a chunk behind the one before it. */
-const CHUNKS = 96;
-const CHUNK_BYTES = 500_000;
+const CHUNKS = 160;
+const CHUNK_BYTES = 300_000;
 const LIMIT_MS = 180_000;
 const PRIORITY = -15;
 

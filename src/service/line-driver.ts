@@ -5,7 +5,15 @@ import type { Log } from '../base/log.ts';
 import type { Clock, Timers } from '../base/time.ts';
 import { type FetchOptions, openBytes, type Wanted } from '../chunk/ports.ts';
 import type { ChunkForm } from '../swarm/line-messages.ts';
-import type { LineAction, LineMachine, LinePeer, LineSetup, Row, SourceId } from '../swarm/line-ports.ts';
+import type {
+  LineAction,
+  LineMachine,
+  LineNote,
+  LinePeer,
+  LineSetup,
+  Row,
+  SourceId,
+} from '../swarm/line-ports.ts';
 import type { LineSocket, LineTransport } from '../swarm/line-transport.ts';
 import type { JoinOptions, Line, OpenRow, Purpose } from '../swarm/node-ports.ts';
 import type { PeerId, PeerRef, PeerRole } from '../swarm/site.ts';

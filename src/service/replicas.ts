@@ -23,7 +23,8 @@ import { fill } from './replica-fill.ts';
 export interface PinningStore extends ChunkStore {
   pin(digest: Digest, reason: string): void;
   unpin(digest: Digest, reason: string): void;
-  stats(): { readonly quotaBytes: number };
+  /** `puts`: chunks ever added in this run; `chunks`: those held. */
+  stats(): { readonly quotaBytes: number; readonly puts: number; readonly chunks: number };
 }
 
 export interface ReplicasOptions {
@@ -87,6 +88,7 @@ export function createReplicas(options: ReplicasOptions): Replicas {
   /** Given up by an administrator: not taken for a last copy again. */
   const givenUp = new Set<Digest>();
   const failures = new Map<Digest, { times: number; againMs: MonotonicMs; what: string }>();
+  const counted = new WeakMap<LineImage, { held: number; puts: number; removals: number }>();
   let copies: readonly Copy[] = [];
   let current: { wish: ContentWish; ended: AbortController; done: Promise<void> } | undefined;
   let startedMs = 0;
@@ -96,9 +98,17 @@ export function createReplicas(options: ReplicasOptions): Replicas {
 
   const isWhole = (image: LineImage) => heldOf(image) === image.rows;
 
+  /** Counted anew only after chunks came or went: a 30 GB image has eight thousand, and all are looked at every 2 s. */
   function heldOf(image: LineImage): number {
+    const { puts, chunks } = store.stats();
+    const removals = puts - chunks;
+    const known = counted.get(image);
+    const isWholeStill = known?.held === image.rows && known.removals === removals;
+    if (known !== undefined && (isWholeStill || (known.puts === puts && known.removals === removals)))
+      return known.held;
     let held = 0;
     for (let row = 0; row < image.rows; row++) if (store.has(image.digest(row))) held++;
+    counted.set(image, { held, puts, removals });
     return held;
   }
 

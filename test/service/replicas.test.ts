@@ -34,8 +34,17 @@ afterEach(async () => {
   for (const end of undo.splice(0)) await end();
 });
 
+/** Counts what was ever added, as the chunk store does. */
+class Held extends Map<Digest, Uint8Array> {
+  puts = 0;
+  override set(digest: Digest, bytes: Uint8Array): this {
+    if (!this.has(digest)) this.puts++;
+    return super.set(digest, bytes);
+  }
+}
+
 function world(options: { others?: boolean; broken?: boolean; quotaBytes?: number } = {}) {
-  const held = new Map<Digest, Uint8Array>();
+  const held = new Held();
   const pins = new Map<string, Set<string>>();
   const store = {
     has: (one: Digest) => held.has(one),
@@ -45,7 +54,7 @@ function world(options: { others?: boolean; broken?: boolean; quotaBytes?: numbe
       pins.get(one)?.delete(reason);
       if (pins.get(one)?.size === 0) pins.delete(one);
     },
-    stats: () => ({ quotaBytes: options.quotaBytes ?? 1e9 }),
+    stats: () => ({ quotaBytes: options.quotaBytes ?? 1e9, puts: held.puts, chunks: held.size }),
   } as unknown as PinningStore;
   const stored = async ({ digest: wanted }: Wanted): Promise<Uint8Array> => {
     const hex = digestHex(wanted);

@@ -44,7 +44,7 @@ export const LINE_LIMITS: LineLimits = {
   beatMs: 150,
   silenceMs: 450,
   stallMs: 1_500,
-  dialMs: 700,
+  dialMs: 400,
   retryMs: [100, 1_000],
   asideMs: [1_000, 60_000],
   roundMs: [500, 15_000],

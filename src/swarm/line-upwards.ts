@@ -107,7 +107,9 @@ export class Upwards {
         else if (current !== undefined) this.#stands(current, message);
         return;
       case 'standing':
-        if (current !== undefined) this.#stands(current, message);
+        // Told to followers only: one that had pointed us elsewhere has taken our beat for an attach, and us back.
+        if (this.#attempt?.ref.id === id) this.#adopt(this.#attempt, message);
+        else if (current !== undefined) this.#stands(current, message);
         return;
       case 'moved':
         this.#moved(id, message.to, message.why);
@@ -267,9 +269,10 @@ export class Upwards {
     this.#retries = 0;
     this.#tried.clear();
     this.current = new Feeder(this.#core, attempt.ref, standing);
-    if (old !== undefined && old.ref.id !== attempt.ref.id) {
+    if (old !== undefined) {
+      // Also when it takes us back after it had pointed us elsewhere: it has forgotten what was asked of it before.
       this.#takeBack(old.ref.id, true);
-      this.#hangUp(old.ref.id);
+      if (old.ref.id !== attempt.ref.id) this.#hangUp(old.ref.id);
     }
     this.#beatAt = now + limits.beatMs;
     this.#rounds.attached();

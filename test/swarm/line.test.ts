@@ -16,6 +16,7 @@ import {
   served,
   site,
   standing,
+  stands,
   want,
 } from './line-script.ts';
 
@@ -71,6 +72,15 @@ describe('attach', () => {
     it.at(1, open('F'));
     it.at(2, moved('F', 'A'), open('A'));
     expect(it.at(3, moved('A', 'F'))).toEqual(['hang up A']);
+  });
+
+  it('takes up again with one that took it back after pointing it elsewhere in vain, and asks for all again', () => {
+    const it = following();
+    it.at(2, moved('F', 'A'));
+    const words = it.until(1_000, () => [stands('F', FULL)]);
+    expect(words).toContain('hang up A');
+    for (const row of [0, 1, 2, 3]) expect(words).toContain(`fetch ${row} from F`);
+    expect(it.line.state().feeder).toBe('F');
   });
 
   it('gives up dialling after a while, and tries again later', () => {

@@ -24,9 +24,10 @@ import { createLineImages } from '../service/line-images.ts';
 import { createPresence } from '../service/presence.ts';
 import { createSiteNode, sentBytes } from '../service/site-node.ts';
 import { createSiteSource } from '../service/site-source.ts';
-import { type Candidate, designated, rankForWan } from '../swarm/election.ts';
+import { type Candidate, designated } from '../swarm/election.ts';
 import { createLine } from '../swarm/line.ts';
 import type { Line } from '../swarm/node-ports.ts';
+import { peersBefore } from '../swarm/peers.ts';
 import { DEFAULT_SITE_PORT, type SitePeer, type UnfitReason } from '../swarm/site.ts';
 import type { FeedState } from './fetch-view.ts';
 import { createPeerSources } from './peer-sources.ts';
@@ -105,16 +106,7 @@ export async function openFetchSite(options: FetchSiteOptions): Promise<FetchSit
   /** By HTTP: from peers that are to cross the WAN rather than we, else over the WAN. */
   const byHttp = createSiteSource({
     lineOf: async () => undefined,
-    before: (digest) => {
-      const ranking = rankForWan(label, digest, candidates());
-      const first = ranking.slice(
-        0,
-        ranking.findIndex(({ id }) => id === presence.self),
-      );
-      return first.flatMap(
-        ({ id }) => presence.peers().find((one) => one.id === id && one.httpPort > 0) ?? [],
-      );
-    },
+    before: (digest) => peersBefore(label, digest, { id: presence.self, ...own }, presence.peers()),
     peer: peerSources.of,
     wan,
     log,

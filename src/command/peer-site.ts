@@ -37,10 +37,11 @@ import { createSiteSource } from '../service/site-source.ts';
 import { createSiteViews } from '../service/site-view.ts';
 import type { WanGate, WanUse } from '../service/wan-gate.ts';
 import { isPaused } from '../swarm/control.ts';
-import { type Candidate, designated, rankForWan } from '../swarm/election.ts';
+import { type Candidate, designated } from '../swarm/election.ts';
 import { createLine } from '../swarm/line.ts';
+import { peersBefore } from '../swarm/peers.ts';
 import { wishesOf } from '../swarm/replica-wishes.ts';
-import { DEFAULT_SITE_PORT, type PeerId, type SitePeer, TAGS, type UnfitReason } from '../swarm/site.ts';
+import { DEFAULT_SITE_PORT, TAGS, type UnfitReason } from '../swarm/site.ts';
 import { createPeerSources } from './peer-sources.ts';
 
 export interface PeerSiteParts {
@@ -157,7 +158,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
       const found = await images.open(manifest);
       return found === undefined ? undefined : node.join(found);
     },
-    before: (digest) => before(rankForWan(label, digest, candidates()), presence.self, presence.peers()),
+    before: (digest) => peersBefore(label, digest, ourselves(), presence.peers()),
     peer: peerSources.of,
     wan,
     log: part('sources'),
@@ -312,15 +313,4 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
       await peerSources.close();
     },
   };
-}
-
-/** Those of the ranking that come before us, as far as they serve content by HTTP. */
-function before(
-  ranking: readonly Candidate[],
-  self: PeerId,
-  peers: readonly SitePeer[],
-): readonly SitePeer[] {
-  const ours = ranking.findIndex(({ id }) => id === self);
-  const first = ours < 0 ? ranking : ranking.slice(0, ours);
-  return first.flatMap(({ id }) => peers.find((peer) => peer.id === id && peer.httpPort > 0) ?? []);
 }

@@ -4,9 +4,10 @@ import { assert, WireError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { LogLimit } from '../base/log-limit.ts';
 import type { Clock, Timers } from '../base/time.ts';
-import type { LineMachine, LinePeer, LineSetup, LineState } from '../swarm/line-ports.ts';
+import type { LineMachine, LineSetup, LineState } from '../swarm/line-ports.ts';
 import type { LineListener, LineSocket, LineSocketEvents, LineTransport } from '../swarm/line-transport.ts';
 import type { JoinOptions, Line, SiteNode } from '../swarm/node-ports.ts';
+import { linePeers } from '../swarm/peers.ts';
 import {
   type ImageKey,
   imageKey,
@@ -117,13 +118,7 @@ export function createSiteNode(options: SiteNodeOptions): PeerSiteNode {
     const { manifest, rows } = line.image;
     const key = imageKey(manifest);
     const designated = options.elect(key);
-    const peers = present.map((peer) => linePeer(peer, key, rows));
-    // A site whose machines are all busy, or on battery, goes on all the same: slowly rather than not at all.
-    const someFit = peers.some(({ id, fit, held }) => fit && (held > 0 || id === designated));
-    const asked = someFit
-      ? peers
-      : peers.map((one, i) => ({ ...one, fit: present[i]?.unfit.includes('leaving') !== true }));
-    line.site(asked, designated);
+    line.site(linePeers(present, key, rows, designated), designated);
   }
 
   function refresh(): void {
@@ -246,12 +241,4 @@ export function sentBytes({ lines }: SiteNodeStats): number {
   return lines
     .flatMap(({ stats }) => Object.values(stats.bytesOut))
     .reduce((total, bytes) => total + bytes, 0);
-}
-
-/** A peer without a way out may still serve. */
-function linePeer(peer: SitePeer, key: ImageKey, rows: number): LinePeer {
-  const { id, address, port, role, freeUplinkBytesPerSecond } = peer;
-  const held = Math.min(rows, peer.holdings.find(({ image }) => image === key)?.held ?? 0);
-  const fit = peer.unfit.every((reason) => reason === 'wan-down');
-  return { id, address, port, role, held, freeUplinkBytesPerSecond, fit };
 }

@@ -14,8 +14,6 @@ export type Rule =
   | 'resent'
   /** More crossed the WAN than the run's faults explain. */
   | 'wan'
-  /** More crossed the WAN in some time than the budget allows. */
-  | 'budget'
   /** Nothing moved for too long while somebody waited and a source was there. */
   | 'standstill'
   /** Somebody never finished. */

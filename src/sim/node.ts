@@ -279,11 +279,9 @@ export class SimNode {
     const { image, parts } = this.#setup;
     const peers = this.#presence?.peers() ?? [];
     const own = { id: this.id, ...this.#announcement() };
-    this.#driver?.deliver({
-      kind: 'site',
-      peers: linePeers(peers, image.key),
-      designated: parts.elect(SITE, image.key, [...peers, own], this.id),
-    });
+    const designated = parts.elect(SITE, image.key, [...peers, own], this.id);
+    const asked = linePeers(peers, image.key, image.rows, designated);
+    this.#driver?.deliver({ kind: 'site', peers: asked, designated });
   }
 
   #announcement(): Announcement {

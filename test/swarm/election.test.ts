@@ -1,10 +1,11 @@
 // Who crosses the WAN: all agree, whatever the order in which they see each other, and little moves when one comes or goes.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Candidate, designated, rankByWeight } from '../../src/swarm/election.ts';
+import type { Ipv4 } from '../../src/base/addresses.ts';
+import { type Candidate, designated, rankByWeight, rankForWan } from '../../src/swarm/election.ts';
 import { mix } from '../../src/swarm/mix.ts';
-import { linePeers, mayServe } from '../../src/swarm/peers.ts';
-import { TAGS, UNFIT_REASONS } from '../../src/swarm/site.ts';
+import { linePeers, mayServe, peersBefore } from '../../src/swarm/peers.ts';
+import { type SitePeer, TAGS, UNFIT_REASONS } from '../../src/swarm/site.ts';
 import { BeaconWorld, IDLE } from './beacon-world.ts';
 
 const IMAGE = '0123456789abcdef';
@@ -155,7 +156,7 @@ describe('the peers of an image', () => {
     const c = world.seat({ ...IDLE, role: 'target', unfit: ['battery'] });
     for (const seat of [b, c]) world.step(seat, { kind: 'start' });
     world.run(500);
-    expect(linePeers(a?.machine.peers() ?? [], IMAGE)).toEqual([
+    expect(linePeers(a?.machine.peers() ?? [], IMAGE, 9, undefined)).toEqual([
       {
         id: b.machine.self,
         ...b.endpoint,
@@ -173,6 +174,43 @@ describe('the peers of an image', () => {
         fit: false,
       },
     ]);
+  });
+
+  it('lets unfit ones serve where nobody else can, but never one that is leaving', () => {
+    const holds = { port: 8068, address: '10.77.0.2' as Ipv4, ...IDLE };
+    const busy: SitePeer = {
+      ...holds,
+      id: 'a',
+      holdings: [{ image: IMAGE, held: 9, of: 9 }],
+      unfit: ['busy'],
+    };
+    const leaving: SitePeer = { ...busy, id: 'b', unfit: ['leaving'] };
+    const idle: SitePeer = { ...holds, id: 'c', holdings: [], unfit: [] };
+    const serving = (peers: SitePeer[], elected?: string) =>
+      linePeers(peers, IMAGE, 9, elected).flatMap((one) => (one.fit ? [one.id] : []));
+    expect(serving([busy, leaving, idle])).toEqual(['a', 'c']);
+    expect(serving([busy, leaving, idle], 'c')).toEqual(['c']);
+    expect(serving([busy, leaving, { ...busy, id: 'd', unfit: [] }])).toEqual(['d']);
+  });
+
+  it('names those with content that cross the WAN before us, all of them when we may not cross', () => {
+    const others = ['a', 'b', 'c'].map(
+      (id): SitePeer => ({
+        ...{ port: 8068, address: '10.77.0.2' as Ipv4, ...IDLE, id },
+        httpPort: id === 'c' ? 0 : 8067,
+      }),
+    );
+    const self = { id: 'z', role: 'peer', tags: [], unfit: [] } as const;
+    const digest = `sha256:${'0'.repeat(64)}` as const;
+    const ranking = rankForWan('shop', digest, [self, ...others]).map(({ id }) => id);
+    const expected = ranking.slice(0, ranking.indexOf('z')).filter((id) => id !== 'c');
+    expect(peersBefore('shop', digest, self, others).map(({ id }) => id)).toEqual(expected);
+    const forbidden = { ...self, tags: [TAGS.wanForbid] };
+    expect(
+      peersBefore('shop', digest, forbidden, others)
+        .map(({ id }) => id)
+        .sort(),
+    ).toEqual(['a', 'b']);
   });
 
   it('lets only those serve whom nothing but their own way out troubles', () => {

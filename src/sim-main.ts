@@ -6,11 +6,14 @@ import { PeerbootError } from './base/errors.ts';
 import { colours, exitStatusOf, formatTable, printJson, reportError } from './command/terminal.ts';
 import { runEstate } from './sim/estate.ts';
 import { makeFaultCase, runFaultCase } from './sim/fault-case.ts';
+import { GOALS, tryGoal } from './sim/goals.ts';
 import { realParts, STRATEGIES } from './sim/parts.ts';
 import {
   duration,
   estateRows,
   estateSentence,
+  GOAL_HEADS,
+  goalRows,
   outcomeRows,
   outcomeSentence,
   progressLine,
@@ -44,6 +47,11 @@ function strategy(text: string): Scenario['strategy'] {
   return found;
 }
 
+function direction(text: string): 'up' {
+  if (text === 'up') return text;
+  throw new InvalidArgumentError('Give up.');
+}
+
 const program = new Command('npm run sim --')
   .description('A site in virtual time: the real machines of line, beacon and election on virtual links.')
   .exitOverride()
@@ -53,6 +61,8 @@ const program = new Command('npm run sim --')
   .option('--seed <s>', 'the same seed, the same run', count, 1)
   .option('--slow <n>', 'so many targets at a tenth of the speed', count)
   .option('--slow-at <position>', 'which target is slow, counted from 1', some)
+  .option('--slow-only <direction>', 'up: only in sending', direction)
+  .option('--slow-peers <n>', 'so many peers at a tenth of the speed', count)
   .option('--join-at <share>', 'one target more, from this share of the bound on', amount)
   .option('--die <n>', 'so many targets lose power half way', count)
   .option('--churn <share>', 'this share of all machines comes and goes', amount)
@@ -76,6 +86,10 @@ const program = new Command('npm run sim --')
   .option('--topology <file>', 'your sites, your lines, your image (YAML): finish times and WAN bytes')
   .option('--fault-seed <s>', 'one small site with random faults', count)
   .option('--soak [seeds]', `so many of them, ${SOAK_SEEDS} by default`)
+  .option(
+    '--goals [part]',
+    'all goals of the line, or those with this in their name: a table, exit status 1 if one is missed',
+  )
   .option('--json', 'one line for programs');
 
 type Options = ReturnType<typeof program.opts>;
@@ -101,6 +115,8 @@ function scenarioOf(o: Options): Scenario {
     troubles: {
       slow: o.slow,
       slowAt: o.slowAt,
+      slowOnly: o.slowOnly,
+      slowPeers: o.slowPeers,
       joinAt: o.joinAt,
       die: o.die,
       churn: o.churn,
@@ -195,6 +211,36 @@ function soak(o: Options): boolean {
   return failed === 0;
 }
 
+function goals(o: Options): boolean {
+  const part = o.goals === true ? '' : String(o.goals);
+  const chosen = GOALS.filter(({ name }) => name.includes(part));
+  const results = chosen.map((goal, i) => {
+    status(`${i + 1} of ${chosen.length} goals: ${goal.name}`);
+    return tryGoal(goal, o.seed, { parts: realParts('auto') });
+  });
+  status('');
+  const missed = results.filter(({ ok }) => !ok);
+  const ok = results.length > 0 && missed.length === 0;
+  if (o.json === true) {
+    const goals = results.map(({ goal, figures, violations, ok }) => ({
+      name: goal.name,
+      ok,
+      figures,
+      violations,
+    }));
+    printJson({ ok, goals });
+    return ok;
+  }
+  console.log(formatTable([GOAL_HEADS, ...results.flatMap(goalRows)]));
+  console.log(
+    ok
+      ? colours.green(`\nall ${results.length} goals are reached`)
+      : `\n${missed.length} of ${results.length} goals are missed`,
+  );
+  for (const { goal } of missed) console.log(`npm run sim -- ${goal.words} --seed ${o.seed}`);
+  return ok;
+}
+
 function estate(o: Options): boolean {
   const topology = parseTopology(readYaml(o.topology));
   const kinds = topology.kinds.length;
@@ -227,13 +273,15 @@ const words = process.argv.slice(2);
 try {
   const o = program.parse(words, { from: 'user' }).opts();
   const run =
-    o.topology !== undefined
-      ? estate
-      : o.soak !== undefined
-        ? soak
-        : o.faultSeed !== undefined
-          ? oneFaultCase
-          : simulate;
+    o.goals !== undefined
+      ? goals
+      : o.topology !== undefined
+        ? estate
+        : o.soak !== undefined
+          ? soak
+          : o.faultSeed !== undefined
+            ? oneFaultCase
+            : simulate;
   process.exitCode = run(o) ? 0 : 1;
 } catch (error) {
   reportError(error, words.includes('--json'));

@@ -1,6 +1,7 @@
 // What a person sees of a run: rows for tables and sentences, no colours.
 
 import type { EstateResult } from './estate.ts';
+import type { GoalResult } from './goals.ts';
 import { reportOf } from './report.ts';
 import type { Outcome } from './scenario.ts';
 import type { World } from './world.ts';
@@ -88,4 +89,18 @@ export function estateSentence(estate: EstateResult): string {
     `${endpoints} endpoints in ${sites} sites: the last machine has the image after ${duration(lastMs)}.\n` +
     `The origin sends ${bytes(originBytes)}; if every machine came to it by itself, ${bytes(cdnOriginBytes)}${times}.`
   );
+}
+
+export const GOAL_HEADS = ['goal', 'figure', 'at most', 'is', ''] as const;
+
+/** A line a figure; the name of the goal stands beside the first. */
+export function goalRows({ goal, figures, violations }: GoalResult): readonly (readonly string[])[] {
+  const rows = figures.map(({ figure, most, value, ok }, i) => [
+    i === 0 ? goal.name : '',
+    figure,
+    String(most),
+    value === null ? '–' : String(Math.round(value * 1000) / 1000),
+    ok ? '✔' : '✖',
+  ]);
+  return violations === 0 ? rows : [...rows, ['', 'violations', '0', String(violations), '✖']];
 }

@@ -155,7 +155,10 @@ function pickSlow(scenario: Scenario): ReadonlySet<number> {
 function specOf(scenario: Scenario, slow: ReadonlySet<number>, boundMs: number): WorldSpec {
   const { seed, targets, peers, lanRate, halfDuplex, troubles } = scenario;
   const random = seededRandom(seed + 5);
-  const card = (share = 1) => ({ up: lanRate * share, down: lanRate * share, halfDuplex });
+  const card = (share = 1) => {
+    const down = troubles.slowOnly === 'up' ? lanRate : lanRate * share;
+    return { up: lanRate * share, down, halfDuplex };
+  };
   const digits = String(targets).length;
   const starts = Array.from({ length: targets }, () => SETTLED_MS + random.next() * SWITCH_ON_MS).sort(
     (a, b) => a - b,
@@ -163,7 +166,13 @@ function specOf(scenario: Scenario, slow: ReadonlySet<number>, boundMs: number):
   if (troubles.joinAt !== undefined) starts.push(SETTLED_MS + troubles.joinAt * boundMs);
   const machines: MachineSpec[] = [];
   for (let i = 0; i < peers; i++)
-    machines.push({ name: `p${i + 1}`, role: 'peer', card: card(), startMs: i * 10, consumes: false });
+    machines.push({
+      name: `p${i + 1}`,
+      role: 'peer',
+      card: card(i < (troubles.slowPeers ?? 0) ? SLOW_SHARE : 1),
+      startMs: i * 10,
+      consumes: false,
+    });
   for (const [i, startMs] of starts.entries()) {
     const name = i < targets ? `t${String(i + 1).padStart(digits, '0')}` : 'joiner';
     machines.push({

@@ -8,6 +8,10 @@ export interface Troubles {
   readonly slow?: number;
   /** Which one, counted from 1. */
   readonly slowAt?: number;
+  /** Slow in sending alone. */
+  readonly slowOnly?: 'up' | undefined;
+  /** So many peers at a tenth of the speed, in both directions or as `slowOnly` says. */
+  readonly slowPeers?: number;
   /** One target more comes at this share of the bound. */
   readonly joinAt?: number;
   /** So many targets lose power and do not come back. */

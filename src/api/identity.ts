@@ -12,6 +12,8 @@ export const MachineIdentity = z.object({
   manufacturer: smbiosText.optional(),
   product: smbiosText.optional(),
   asset: smbiosText.optional(),
+  /** Of the mainboard: tells machines apart whose maker gave all of them one serial or UUID. */
+  boardSerial: smbiosText.optional(),
   /** The NIC that booted first, then the others. */
   macs: z.array(macText).min(1).max(32),
 });
@@ -27,6 +29,17 @@ export const NicFacts = z.object({
 });
 export type NicFacts = z.infer<typeof NicFacts>;
 
+/** Written to a disk when it was sealed: who it became, and under which ticket. */
+export const Receipt = z.object({
+  ticket: z.string().max(64),
+  machine: z.string().max(64),
+  /** `name@version` */
+  image: z.string().max(128),
+  /** The machine's name, when it was given one. */
+  name: z.string().max(63).optional(),
+});
+export type Receipt = z.infer<typeof Receipt>;
+
 /** What is on a disk, most telling first; `blank` only when its ends and known signatures are all zero. */
 export const DiskContent = z.object({
   blank: z.boolean(),
@@ -41,6 +54,8 @@ export const DiskContent = z.object({
       label: z.string().max(64).optional(),
     }),
   ),
+  /** What our agent left on it when it was imaged; see imaging/receipt. */
+  receipt: Receipt.optional(),
 });
 export type DiskContent = z.infer<typeof DiskContent>;
 

@@ -2,8 +2,8 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DiskContent, DiskFacts } from '../api/identity.ts';
+import { smbiosText } from '../base/smbios-text.ts';
 import { describeDisk } from '../imaging/signatures.ts';
-import { smbiosText } from './smbios.ts';
 
 /** Not disks of the machine: RAM, loop and network devices, optical drives, floppies, what lies on other disks. */
 const VIRTUAL = /^(loop|ram|zram|nbd|dm-|md|sr|fd|drbd|rbd)/;

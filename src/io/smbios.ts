@@ -2,45 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MachineIdentity } from '../api/identity.ts';
+import { smbiosText } from '../base/smbios-text.ts';
 import { normaliseUuid } from '../base/uuid.ts';
-
-/** What boards carry where nobody filled in the form, compared in lower case without punctuation. */
-const PLACEHOLDERS = new Set([
-  'to be filled by oem',
-  'default string',
-  'system manufacturer',
-  'system product name',
-  'system serial number',
-  'system version',
-  'chassis serial number',
-  'asset tag',
-  'no asset tag',
-  'no asset information',
-  'not specified',
-  'not applicable',
-  'not available',
-  'none',
-  'na',
-  'oem',
-  'invalid',
-  'unknown',
-  'empty',
-  'standard',
-  '0123456789',
-  '123456789',
-  '1234567890',
-]);
-
-/** The string as it stands on the board, or undefined when it says nothing. */
-export function smbiosText(raw: string): string | undefined {
-  const text = raw
-    .replaceAll(/[^\x20-\x7e]/g, '')
-    .trim()
-    .slice(0, 128);
-  const plain = text.toLowerCase().replaceAll(/[^a-z0-9 ]/g, '');
-  if (plain === '' || PLACEHOLDERS.has(plain) || /^(.)\1*$/.test(plain)) return undefined;
-  return text;
-}
 
 /** All but the MACs. `folder` is the kernel's view of SMBIOS. */
 export function readSmbios(folder = '/sys/class/dmi/id'): Omit<MachineIdentity, 'macs'> {
@@ -59,6 +22,7 @@ export function readSmbios(folder = '/sys/class/dmi/id'): Omit<MachineIdentity, 
     manufacturer: read('sys_vendor') ?? read('board_vendor'),
     product: read('product_name') ?? read('board_name'),
     asset: read('chassis_asset_tag') ?? read('board_asset_tag'),
+    boardSerial: read('board_serial'),
   };
   return Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined));
 }

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
+import { smbiosText } from '../../src/base/smbios-text.ts';
 import { ESP_TYPE, guidBytes } from '../../src/imaging/layout.ts';
 import { isSecureBoot, setBootEntry } from '../../src/io/boot-entry.ts';
 import { readDisks } from '../../src/io/disks.ts';
 import { readNics } from '../../src/io/nics.ts';
 import { kernelCommandLine } from '../../src/io/proc.ts';
-import { readSmbios, smbiosText } from '../../src/io/smbios.ts';
+import { readSmbios } from '../../src/io/smbios.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pb-facts-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -61,6 +62,7 @@ describe('SMBIOS', () => {
     expect(readSmbios(home)).toEqual({
       uuid: '4c4c4544-0042-3510-8052-b4c04f464831',
       serial: '/B5R/',
+      boardSerial: '/B5R/',
       manufacturer: 'Contoso',
       product: 'POS 300',
     });

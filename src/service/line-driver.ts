@@ -50,8 +50,8 @@ export interface LineDriverOptions {
   readonly memoryBytes: number;
   readonly pace?: Pace | undefined;
   readonly onTraffic?: ((traffic: Traffic) => void) | undefined;
-  /** Nobody listens at this peer's port any more. */
-  onRefused(peer: PeerId): void;
+  /** It broke off or went quiet: is it still there? */
+  onSuspect(peer: PeerId): void;
   onEnd(): void;
 }
 
@@ -140,7 +140,6 @@ export function createLineDriver(options: LineDriverOptions): LineDriver {
     feed: loop.feed,
     onBytes: (from, bytes) => options.onTraffic?.({ image: manifest, title, purpose, from, bytes }),
     onProved: arrived,
-    onRefused: options.onRefused,
   });
 
   function arrived({ row, bytes, form, from, broughtBytes }: Proved): void {
@@ -193,6 +192,9 @@ export function createLineDriver(options: LineDriverOptions): LineDriver {
         break;
       case 'give-up':
         giveUp(action.row, lineFailure(name, action.why, action.what));
+        break;
+      case 'suspect':
+        options.onSuspect(action.peer);
         break;
       case 'note':
         note(action);

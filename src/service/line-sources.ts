@@ -34,8 +34,6 @@ export interface LineSourcesOptions {
   feed(event: LineEvent): void;
   onBytes(from: SourceId, bytes: number): void;
   onProved(chunk: Proved): void;
-  /** Its machine lives, but nobody listens there any more. */
-  onRefused(peer: PeerId): void;
 }
 
 export interface LineSources {
@@ -57,8 +55,6 @@ export interface LineSources {
 /** So often the machine hears of bytes on their way, a source. */
 const BYTES_EVERY_MS = 100;
 const WAN = 'wan';
-/** As `LineSocket` names why it could not be opened. */
-const REFUSED = 'ECONNREFUSED';
 
 interface WanFetch {
   readonly partial: Partial;
@@ -107,7 +103,6 @@ export function createLineSources(options: LineSourcesOptions): LineSources {
     const lost = (why: string) => {
       if (feeders.get(to.id) !== feeder) return;
       giveUp(to.id, feeder);
-      if (why === REFUSED) options.onRefused(to.id);
       feed({ kind: 'feeder-lost', feeder: to.id, why });
     };
     const feeder: Feeder = dialFeeder({

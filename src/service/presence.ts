@@ -67,7 +67,6 @@ export function createPresence(options: PresenceOptions): PresenceService {
   const listeners = new Set<() => void>();
   const ignored: Partial<Record<IgnoredBeacon, number>> = {};
   const told: BeaconEndpoint[] = [];
-  const doubted = new Set<PeerId>();
   let own = options.own;
   let net: BeaconNet | undefined;
   let machine: BeaconMachine | undefined;
@@ -119,7 +118,6 @@ export function createPresence(options: PresenceOptions): PresenceService {
         changed();
         return;
       case 'went':
-        doubted.delete(action.peer.id);
         note('info', 'went', { ...facts(action.peer), why: action.why }, 'peer went');
         changed();
         return;
@@ -170,7 +168,6 @@ export function createPresence(options: PresenceOptions): PresenceService {
       return;
     }
     step({ kind: 'heard', from, multicast: byMulticast, ...decoded });
-    if (doubted.delete(decoded.beacon.id)) changed();
   }
 
   /** Without a label each subnet is a site of its own, and theirs is not ours. */
@@ -221,10 +218,7 @@ export function createPresence(options: PresenceOptions): PresenceService {
     },
     start,
     stop,
-    peers() {
-      const live = machine?.peers() ?? [];
-      return doubted.size === 0 ? live : live.filter(({ id }) => !doubted.has(id));
-    },
+    peers: () => machine?.peers() ?? [],
     announce(next) {
       own = next;
       step({ kind: 'announce', own });
@@ -233,12 +227,7 @@ export function createPresence(options: PresenceOptions): PresenceService {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    doubt(peer) {
-      if (doubted.has(peer) || !machine?.peers().some(({ id }) => id === peer)) return;
-      doubted.add(peer);
-      note('info', 'doubted', { peer }, 'peer refuses connections: gone until it is heard');
-      changed();
-    },
+    suspect: (peer) => step({ kind: 'suspect', peer }),
     tellOf(where) {
       if (machine === undefined) told.push(where);
       else tell(where);

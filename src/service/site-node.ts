@@ -104,7 +104,7 @@ export function createSiteNode(options: SiteNodeOptions): PeerSiteNode {
       memoryBytes: options.memoryBytes ?? MEMORY_BYTES,
       pace: options.pace,
       onTraffic: options.onTraffic,
-      onRefused: (peer) => presence.doubt?.(peer),
+      onSuspect: (peer) => presence.suspect?.(peer),
       onEnd: () => {
         if (lines.get(manifest) === line) lines.delete(manifest);
       },

@@ -31,6 +31,7 @@ export interface DriverSetup {
   salvage(partial: Partial): Partial | undefined;
   /** Does this node send wrong bytes for it? */
   lies(row: Row): boolean;
+  onSuspect(peer: PeerId): void;
   onArrived(row: Row): void;
   onGaveUp(row: Row): void;
 }
@@ -159,6 +160,9 @@ export class Driver {
       case 'give-up':
         this.#setup.observer.gaveUp(this.#self, action.row, action.what);
         this.#setup.onGaveUp(action.row);
+        return;
+      case 'suspect':
+        this.#setup.onSuspect(action.peer);
         return;
       case 'note':
         this.#setup.observer.noted(this.#self, action.what, action.reason, action.peer);

@@ -220,6 +220,7 @@ export class SimNode {
       held: (row) => (this.#rows[row] === GOOD ? 'good' : this.#rows[row] === BAD ? 'bad' : 'no'),
       keep: (row, bad) => this.#keep(row, bad),
       lies: () => this.liesShare > 0 && random.next() < this.liesShare,
+      onSuspect: (peer) => this.#presence?.suspect(peer),
       onArrived: (row) => this.#arrived(row),
       onGaveUp: (row) => this.#gaveUp(row),
     });

@@ -2,11 +2,12 @@
 import type { Random } from '../base/random.ts';
 import { BeaconMachine } from '../swarm/beacon.ts';
 import type { Beacon } from '../swarm/beacon-codec.ts';
+import { SUSPECT_MS } from '../swarm/beacon-pace.ts';
 import type { BeaconEvent } from '../swarm/beacon-ports.ts';
 import type { BeaconEndpoint } from '../swarm/beacon-table.ts';
 import type { Announcement, PeerId, PeerRef, SitePeer } from '../swarm/site.ts';
 import type { Host, Network } from './network.ts';
-import { cancel, type Ticket } from './queue.ts';
+import { cancel, type EventQueue, type Ticket } from './queue.ts';
 
 export interface SimPresence {
   start(): void;
@@ -15,6 +16,8 @@ export interface SimPresence {
   /** The process has died without a word. */
   died(): void;
   announce(own: Announcement): void;
+  /** It broke off or went quiet. */
+  suspect(peer: PeerId): void;
   /** Live others, as far as this node knows. */
   peers(): readonly SitePeer[];
 }
@@ -95,6 +98,10 @@ class BeaconPresence implements SimPresence {
     this.#step({ kind: 'announce', own });
   }
 
+  suspect(peer: PeerId): void {
+    this.#step({ kind: 'suspect', peer });
+  }
+
   peers(): readonly SitePeer[] {
     return this.#machine.peers();
   }
@@ -135,7 +142,7 @@ class BeaconPresence implements SimPresence {
   }
 }
 
-/** Knows at once who comes and says goodbye, and after three seconds of silence who died: what the beacon promises. */
+/** Knows at once who comes and says goodbye, and who died after three seconds, or as soon as a suspicion is certain: what the beacon promises. */
 const SILENT_MS = 3000;
 
 export class Oracle {
@@ -159,6 +166,13 @@ export class Oracle {
   view(): readonly SitePeer[] {
     this.#view ??= [...this.#here.values()].map(({ peer }) => peer);
     return this.#view;
+  }
+
+  /** One that lives answers. */
+  suspect(id: PeerId, queue: EventQueue): void {
+    const known = this.#here.get(id);
+    if (known === undefined || known.presence.isAlive) return;
+    queue.after(SUSPECT_MS, () => this.went(known.presence));
   }
 
   #tell(): void {
@@ -202,6 +216,14 @@ class OraclePresence implements SimPresence {
       before.crossing.length !== own.crossing.length ||
       own.holdings.some(({ held, of }, i) => held === of && before.holdings[i]?.held !== held);
     this.#say(matters);
+  }
+
+  suspect(peer: PeerId): void {
+    this.#oracle.suspect(peer, this.#setup.network.queue);
+  }
+
+  get isAlive(): boolean {
+    return this.#setup.host.life === this.#life;
   }
 
   peers(): readonly SitePeer[] {

@@ -9,7 +9,11 @@
 //  20  revision           counts the sender's announcements: who knows another one asks
 //  22  free uplink        in 100 kB/s, rounded up; 0: unknown
 //
-// That is a heartbeat, a probe, an ask, a goodbye. An announcement goes on:
+// That is a heartbeat, a probe, an ask, a goodbye. A suspicion goes on:
+//
+//  24  subject            id of the one that does not answer the sender any more
+//
+// An announcement goes on:
 //
 //  24  role, unfit (a bit a reason), HTTP port, site port
 //  30  tags: how many, then each with its length before it
@@ -36,7 +40,8 @@ const IMAGE_BYTES = 8;
 const HOLDING_BYTES = 16;
 const DIRECT = 0x10;
 const WANTS = 0x20;
-const KINDS = { 1: 'beat', 2: 'probe', 3: 'ask', 4: 'goodbye', 5: 'announcement' } as const;
+const SUSPICION_BYTES = STAMP_BYTES + 8;
+const KINDS = { 1: 'beat', 2: 'probe', 3: 'ask', 4: 'goodbye', 5: 'announcement', 6: 'suspicion' } as const;
 const ROLES = ['peer', 'target'] as const;
 
 /** Which site a datagram is meant for. 32 bits keep neighbours apart; they are no secret and prove nothing. */
@@ -69,6 +74,8 @@ export type Beacon = BeaconStamp &
     /** Answered by an announcement. */
     | { readonly kind: 'ask' }
     | { readonly kind: 'goodbye' }
+    /** It does not answer me: ask it yourselves. */
+    | { readonly kind: 'suspicion'; readonly subject: PeerId }
     | {
         readonly kind: 'announcement';
         /** I have just come: announce yourself to me. */
@@ -114,9 +121,14 @@ function isTag(bytes: Uint8Array, text: string): boolean {
   return bytes.length > 0 && bytes.length <= MOST_TAG_BYTES && !/[\p{C}\ufffd]/u.test(text);
 }
 
+const MOST_BYTES: Partial<Record<Beacon['kind'], number>> = {
+  announcement: MOST_BEACON_BYTES,
+  suspicion: SUSPICION_BYTES,
+};
+
 /** An announcement's facts must have been bounded by `boundFacts`. */
 export function encodeBeacon({ site, beacon }: SiteBeacon): Uint8Array {
-  const bytes = new Uint8Array(beacon.kind === 'announcement' ? MOST_BEACON_BYTES : STAMP_BYTES);
+  const bytes = new Uint8Array(MOST_BYTES[beacon.kind] ?? STAMP_BYTES);
   const view = viewOf(bytes);
   view.setUint16(0, MAGIC);
   view.setUint8(2, VERSION);
@@ -127,6 +139,7 @@ export function encodeBeacon({ site, beacon }: SiteBeacon): Uint8Array {
   view.setUint32(16, beacon.instance);
   view.setUint16(20, beacon.revision);
   view.setUint16(22, announcedUplink(beacon.freeUplinkBytesPerSecond) / UPLINK_UNIT);
+  if (beacon.kind === 'suspicion') putHex(bytes, STAMP_BYTES, beacon.subject);
   if (beacon.kind !== 'announcement') return bytes;
   return bytes.subarray(0, putFacts(bytes, view, beacon.sitePort, beacon.facts));
 }
@@ -176,6 +189,8 @@ function kindNumber(kind: Beacon['kind']): number {
       return 4;
     case 'announcement':
       return 5;
+    case 'suspicion':
+      return 6;
   }
 }
 
@@ -198,6 +213,11 @@ export function decodeBeacon(bytes: Uint8Array): SiteBeacon | WireError {
     direct: (word & DIRECT) !== 0,
   };
   const site = view.getUint32(4);
+  if (kind === 'suspicion') {
+    if (bytes.length !== SUSPICION_BYTES)
+      return new WireError('a suspicion names one peer', Math.min(bytes.length, SUSPICION_BYTES));
+    return { site, beacon: { ...stamp, kind, subject: toHex(bytes.subarray(STAMP_BYTES)) } };
+  }
   if (kind !== 'announcement') {
     if (bytes.length !== STAMP_BYTES) return new WireError('bytes behind the end', STAMP_BYTES);
     return { site, beacon: { ...stamp, kind } };

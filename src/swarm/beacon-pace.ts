@@ -10,6 +10,15 @@ import type { MonotonicMs } from '../base/time.ts';
 export const DEAD_MS = 2_600;
 export const PROBE_MS = 100;
 
+/**
+ * One whose connection broke, or who went quiet in the middle of feeding somebody, is gone after this unless it is heard: with
+ * 20 % loss all eleven probes or answers of a live one hardly ever get lost, and a busy process has most of it for an answer.
+ */
+export const SUSPECT_MS = 800;
+export const SUSPECT_PROBE_MS = 60;
+/** A suspect answers all by one beat: who was only told of the suspicion waits so long for it before asking itself. */
+export const DEFENCE_MS = 100;
+
 /** One beat in 1.0 s with up to 50 peers, one in 1.5 s with 200 and more: 200 × 66 bytes in 1.5 s are 8.8 kB/s. */
 export function beatMs(peers: number): number {
   return 1000 + 500 * Math.min(Math.max((peers - 50) / 150, 0), 1);

@@ -18,11 +18,13 @@ export type BeaconEvent =
   /** What we say of ourselves from now on. */
   | { readonly kind: 'announce'; readonly own: Announcement }
   | { readonly kind: 'tell'; readonly where: BeaconEndpoint }
+  /** A connection to or from it broke, or it went quiet in the middle of feeding us. */
+  | { readonly kind: 'suspect'; readonly peer: PeerId }
   /** Sites that we belong to from now on: interfaces came or went. */
   | { readonly kind: 'sites'; readonly sites: readonly SiteHash[] }
   | { readonly kind: 'leave' };
 
-export type WentWhy = 'goodbye' | 'silent';
+export type WentWhy = 'goodbye' | 'silent' | 'suspect';
 
 /** Why something heard changes nothing. */
 export type IgnoredBeacon =

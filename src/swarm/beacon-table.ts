@@ -195,3 +195,11 @@ export function sitePeer(peer: HeardPeer): SitePeer | undefined {
     freeUplinkBytesPerSecond: peer.uplink,
   };
 }
+
+/** What it announces is what we know: most announcements are repeated only for those who are new. */
+export function saysTheSame(
+  peer: HeardPeer,
+  said: { readonly sitePort: number; readonly facts: BeaconFacts },
+): boolean {
+  return peer.sitePort === said.sitePort && JSON.stringify(peer.facts) === JSON.stringify(said.facts);
+}

@@ -1,7 +1,7 @@
 // The beacon as a machine: who is in this site, found by multicast and by being told, gone by goodbye or by silence.
 //
 // Each says one small beat a period, by multicast. A beat names the revision of its sender's announcement, so whoever has
-// another one, or none, asks, and only then. One whose beat is overdue is probed by unicast before it counts as dead.
+// another one, or none, asks, and only then. One whose beat is overdue, or whom somebody suspects, is probed before it is dead.
 // Nothing heard here is believed further than to cost a little time: the address is the datagram's source, a goodbye
 // counts only from there, a lost or forged word is mended by the next beat, and what is asked is answered at a bounded rate.
 //
@@ -13,28 +13,33 @@ import { type Random, randomInt } from '../base/random.ts';
 import type { MonotonicMs } from '../base/time.ts';
 import { Answers } from './beacon-answers.ts';
 import { Asks, listenForSilence, silenceAt } from './beacon-asks.ts';
-import {
-  announcedUplink,
-  type Beacon,
-  type BeaconFacts,
-  type BeaconStamp,
-  boundFacts,
-  type SiteHash,
-} from './beacon-codec.ts';
+import { announcedUplink, type Beacon, type BeaconStamp, boundFacts, type SiteHash } from './beacon-codec.ts';
+import { directOnes } from './beacon-direct.ts';
+import { Left } from './beacon-left.ts';
 import {
   AnswerLimit,
   announceMs,
   BEAT_JITTER,
   beatMs,
   DEAD_MS,
+  DEFENCE_MS,
   overdueMs,
   progressMs,
 } from './beacon-pace.ts';
 import type { BeaconAction, BeaconEvent, BeaconSetup, IgnoredBeacon, WentWhy } from './beacon-ports.ts';
-import { type BeaconEndpoint, BeaconTable, findPath, type HeardPeer, sitePeer } from './beacon-table.ts';
-import { endpointKey, ToldAddresses } from './beacon-told.ts';
+import { Suspects } from './beacon-suspects.ts';
+import {
+  type BeaconEndpoint,
+  BeaconTable,
+  findPath,
+  type HeardPeer,
+  saysTheSame,
+  sitePeer,
+} from './beacon-table.ts';
+import { ToldAddresses } from './beacon-told.ts';
+import { Twin } from './beacon-twin.ts';
 import { mattersAtOnce, progressed } from './own-announcement.ts';
-import type { Announcement, PeerId, SitePeer } from './site.ts';
+import { type Announcement, type PeerId, randomPeerId, type SitePeer } from './site.ts';
 
 const MOST_PEERS = 1024;
 const MOST_PER_ADDRESS = 64;
@@ -46,11 +51,6 @@ const ANNOUNCE_GAP_MS = 100;
 const SECOND_GREETING_MS = 300;
 /** Woken so much too late, we were deaf ourselves. */
 const DEAF_MS = 250;
-/** Beats that overtook a goodbye do not bring a peer back. */
-const LEFT_MS = 1000;
-const MOST_LEFT = 256;
-const NEW_ID_GAP_MS = 60_000;
-const SAME_ID_CERTAIN_MS = 500;
 /** A change of the uplink by less is not worth telling anybody. */
 const UPLINK_CHANGE = 0.25;
 const NEVER = Number.NEGATIVE_INFINITY;
@@ -64,7 +64,9 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
   readonly #answers: Answers;
   readonly #limit = new AnswerLimit(ANSWERS_PER_ADDRESS, ANSWERS);
   readonly #asks: Asks;
-  readonly #left = new Map<PeerId, { readonly instance: number; readonly at: MonotonicMs }>();
+  readonly #suspects: Suspects;
+  readonly #left = new Left();
+  readonly #twin = new Twin();
   #self: PeerId;
   #sites: ReadonlySet<SiteHash>;
   #own: Announcement;
@@ -74,13 +76,12 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
   #changed = false;
   #state: 'new' | 'here' | 'gone' = 'new';
   #beatAt: MonotonicMs = ALWAYS;
+  #beatenAt: MonotonicMs = NEVER;
   /** The next beat at or after it is an announcement. */
   #announceAt: MonotonicMs = NEVER;
   #announcedAt: MonotonicMs = NEVER;
   #greetings = 0;
   #wakeAt: MonotonicMs = ALWAYS;
-  #newIdAt: MonotonicMs = NEVER;
-  #twin: { readonly instance: number; readonly since: MonotonicMs } | undefined;
   #actions: BeaconAction[] = [];
 
   constructor(setup: BeaconSetup) {
@@ -92,6 +93,7 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     });
     this.#told = new ToldAddresses(setup.random);
     this.#asks = new Asks(setup.random);
+    this.#suspects = new Suspects(setup.random);
     this.#answers = new Answers(setup.random);
     this.#self = setup.self;
     this.#sites = new Set(setup.sites);
@@ -112,7 +114,10 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     if (this.#state === 'gone') return [];
     this.#actions = [];
     const late = now - this.#wakeAt;
-    if (late > DEAF_MS) this.#table.forgive(late);
+    if (late > DEAF_MS) {
+      this.#table.forgive(late);
+      this.#suspects.forgive(late);
+    }
     this.#take(event, now);
     // Hearing makes nothing due but by the next wake, and it happens most.
     if (this.#state === 'here' && (event.kind !== 'heard' || now >= this.#wakeAt)) this.#due(now);
@@ -141,6 +146,9 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
         return;
       case 'tell':
         this.#told.add(event.where, now);
+        return;
+      case 'suspect':
+        if (this.#state === 'here') this.#suspect(event.peer, now);
         return;
       case 'sites':
         this.#sites = new Set(event.sites);
@@ -198,10 +206,11 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
   /** The beat, or the announcement in its place, to all. */
   #beat(now: MonotonicMs): void {
     const periodMs = beatMs(this.#table.size);
+    this.#beatenAt = now;
     this.#beatAt = now + periodMs * (1 + BEAT_JITTER * (2 * this.#random.next() - 1));
     if (now < this.#announceAt) {
       this.#actions.push({ kind: 'multicast', beacon: { ...this.#stamp(false), kind: 'beat' } });
-      for (const [to, direct] of this.#directOnes(now))
+      for (const [to, direct] of directOnes(this.#table, this.#told, now))
         this.#unicast(to, { ...this.#stamp(direct), kind: 'beat' });
       return;
     }
@@ -219,26 +228,20 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     this.#changed = false;
     const wants = this.#greetings === 2;
     this.#actions.push({ kind: 'multicast', beacon: this.#announcement(wants, false) });
-    for (const [to, direct] of this.#directOnes(now)) this.#unicast(to, this.#announcement(wants, direct));
+    for (const [to, direct] of directOnes(this.#table, this.#told, now))
+      this.#unicast(to, this.#announcement(wants, direct));
     this.#announcedAt = now;
     this.#announceAt = now + announceMs(this.#table.size) * (1 + this.#random.next() / 4);
     this.#answers.announcedToAll();
   }
 
-  /** Those that multicast does not bring together with us, and whether they shall beat to us by unicast. */
-  #directOnes(now: MonotonicMs): ReadonlyMap<BeaconEndpoint, boolean> {
-    const ones = new Map<BeaconEndpoint, boolean>();
-    const settled = new Set<string>();
-    const told = this.#told.answering();
-    for (const peer of this.#table.all()) {
-      for (const { endpoint, directUntil, multicastAt } of peer.paths) {
-        if (directUntil > now) ones.set(endpoint, false);
-        if (told.length > 0 && (directUntil > now || now - multicastAt < DEAD_MS))
-          settled.add(endpointKey(endpoint));
-      }
-    }
-    for (const endpoint of told) if (!settled.has(endpointKey(endpoint))) ones.set(endpoint, true);
-    return ones;
+  /** Said to all, so that those who would wait for it as long as for a silence ask it, too. */
+  #suspect(id: PeerId, now: MonotonicMs): void {
+    const peer = this.#table.get(id);
+    if (peer === undefined || !this.#suspects.suspect(peer, true, now)) return;
+    const suspicion: Beacon = { ...this.#stamp(false), kind: 'suspicion', subject: id };
+    this.#actions.push({ kind: 'multicast', beacon: suspicion });
+    for (const to of directOnes(this.#table, this.#told, now).keys()) this.#unicast(to, suspicion);
   }
 
   #leave(now: MonotonicMs): void {
@@ -246,7 +249,7 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
       const goodbye: Beacon = { ...this.#stamp(false), kind: 'goodbye' };
       // Twice: one lost datagram shall not cost the others three seconds.
       for (let i = 0; i < 2; i++) this.#actions.push({ kind: 'multicast', beacon: goodbye });
-      for (const to of this.#directOnes(now).keys()) this.#unicast(to, goodbye);
+      for (const to of directOnes(this.#table, this.#told, now).keys()) this.#unicast(to, goodbye);
     }
     this.#state = 'gone';
   }
@@ -267,13 +270,12 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
       return;
     }
     if (!this.#sites.has(site)) return void ignore('other-site');
-    const left = this.#left.get(beacon.id);
-    if (left?.instance === beacon.instance && now - left.at < LEFT_MS) return void ignore('has-left');
+    if (this.#left.has(beacon.id, beacon.instance, now)) return void ignore('has-left');
     const known = this.#table.get(beacon.id);
     if (beacon.kind === 'goodbye') {
       if (known?.instance !== beacon.instance || findPath(known, from) === undefined)
         return void ignore('not-its-address');
-      this.#remember(known, now);
+      this.#left.add(known.id, known.instance, now);
       this.#went(known, 'goodbye', now);
       return;
     }
@@ -283,9 +285,22 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     const path = this.#table.heard(peer, from, overdueMs(this.#table.size), now);
     if (event.multicast) path.multicastAt = now;
     if (beacon.direct) path.directUntil = now + DEAD_MS;
+    this.#suspects.clear(peer);
     this.#told.answered(from);
     this.#learn(peer, beacon, now, before !== peer.path);
     this.#answer(beacon, from, now, ignore);
+    if (beacon.kind === 'suspicion') this.#suspicion(beacon.subject, now);
+  }
+
+  #suspicion(subject: PeerId, now: MonotonicMs): void {
+    if (subject === this.#self) {
+      this.#beatAt = Math.min(this.#beatAt, Math.max(now, this.#beatenAt + DEFENCE_MS));
+      // Hearing alone makes nothing due: this does.
+      this.#wakeAt = Math.min(this.#wakeAt, this.#beatAt);
+      return;
+    }
+    const peer = this.#table.get(subject);
+    if (peer !== undefined) this.#suspects.suspect(peer, false, now);
   }
 
   #learn(peer: HeardPeer, beacon: Beacon, now: MonotonicMs, moved: boolean): void {
@@ -299,7 +314,7 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     if (beacon.kind === 'announcement') {
       const isNew = peer.facts === undefined;
       // Most are repeated only for those who are new.
-      const isNews = changed || (peer.known !== beacon.revision && !sameFacts(peer, beacon));
+      const isNews = changed || (peer.known !== beacon.revision && !saysTheSame(peer, beacon));
       peer.facts = beacon.facts;
       peer.sitePort = beacon.sitePort;
       peer.known = beacon.revision;
@@ -330,26 +345,18 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     else this.#unicast(from, { ...this.#stamp(false), kind: 'beat' });
   }
 
-  #remember(peer: HeardPeer, now: MonotonicMs): void {
-    if (this.#left.size >= MOST_LEFT) this.#left.clear();
-    this.#left.set(peer.id, { instance: peer.instance, at: now });
-  }
-
   #went(peer: HeardPeer, why: WentWhy, now: MonotonicMs): void {
     this.#table.remove(peer);
     this.#asks.forget(peer);
+    this.#suspects.clear(peer);
     for (const { endpoint } of peer.paths) this.#told.silent(endpoint, now);
     const shown = sitePeer(peer);
     if (shown !== undefined) this.#actions.push({ kind: 'went', peer: shown, why });
   }
 
-  /** Two machines with one id cannot both be served: the one with the lower instance takes a new id. */
   #meetTwin(instance: number, now: MonotonicMs): void {
-    if (this.#twin?.instance !== instance) this.#twin = { instance, since: now };
-    const certain = now - this.#twin.since >= SAME_ID_CERTAIN_MS;
-    if (!certain || instance < this.#instance || now - this.#newIdAt < NEW_ID_GAP_MS) return;
-    this.#newIdAt = now;
-    this.#self = randomId(this.#random);
+    if (!this.#twin.yields(this.#instance, instance, now)) return;
+    this.#self = randomPeerId(this.#random);
     this.#instance = randomInt(this.#random, 2 ** 32);
     this.#actions.push({ kind: 'new-id', id: this.#self });
     this.#greet(now);
@@ -361,7 +368,10 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     if (now >= this.#beatAt) this.#beat(now);
     const { dead, probe } = listenForSilence(this.#table, now);
     for (const peer of dead) this.#went(peer, 'silent', now);
-    for (const to of probe) this.#unicast(to, { ...this.#stamp(false), kind: 'probe' });
+    const suspects = this.#suspects.due(now);
+    for (const peer of suspects.dead) this.#went(peer, 'suspect', now);
+    for (const to of [...probe, ...suspects.probe])
+      this.#unicast(to, { ...this.#stamp(false), kind: 'probe' });
     for (const to of this.#asks.due(this.#table.size, now))
       this.#unicast(to, { ...this.#stamp(false), kind: 'ask' });
     const answer = this.#answers.due(now);
@@ -377,23 +387,8 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
       this.#asks.nextAt(),
       this.#answers.nextAt(),
       this.#told.nextAt(),
+      this.#suspects.nextAt(),
       silenceAt(this.#table),
     );
   }
-}
-
-function sameFacts(
-  peer: HeardPeer,
-  said: { readonly sitePort: number; readonly facts: BeaconFacts },
-): boolean {
-  return peer.sitePort === said.sitePort && JSON.stringify(peer.facts) === JSON.stringify(said.facts);
-}
-
-/** 16 hexadecimal digits. */
-export function randomId(random: Random): PeerId {
-  const half = () =>
-    randomInt(random, 2 ** 32)
-      .toString(16)
-      .padStart(8, '0');
-  return half() + half();
 }

@@ -90,6 +90,8 @@ export type LineAction =
   | { readonly kind: 'drop-follower'; readonly follower: PeerId }
   /** A wanted chunk that nobody delivers for now: whoever wanted it may try another way, or want it again. */
   | { readonly kind: 'give-up'; readonly row: Row; readonly why: FetchFailure; readonly what: string }
+  /** It went quiet, or its connection broke: the site shall find out whether it is still there. */
+  | { readonly kind: 'suspect'; readonly peer: PeerId }
   /** Something that a person following the log wants to know. */
   | { readonly kind: 'note'; readonly what: LineNote; readonly peer?: SourceId; readonly reason: string };
 
@@ -109,7 +111,13 @@ export interface LineState {
   readonly depth: number;
   readonly held: number;
   readonly rate: number;
-  readonly followers: readonly { readonly id: PeerId; readonly rate: number; readonly held: number }[];
+  readonly followers: readonly {
+    readonly id: PeerId;
+    readonly rate: number;
+    readonly held: number;
+    /** We are one of its many sources. */
+    readonly joins?: boolean;
+  }[];
   /** Requests of followers that wait for a chunk on its way to us. */
   readonly holds: number;
   readonly paused: boolean;

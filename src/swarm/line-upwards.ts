@@ -130,7 +130,9 @@ export class Upwards {
   lost(id: PeerId, why: string): void {
     this.#open.delete(id);
     const asked = this.#attempt?.ref.id === id;
-    if (this.current?.ref.id === id) this.lose(why, true);
+    const feeds = this.current?.ref.id === id;
+    if (feeds || asked) this.#core.act({ kind: 'suspect', peer: id });
+    if (feeds) this.lose(why, true);
     if (asked) this.#fail(why, true);
   }
 
@@ -197,10 +199,14 @@ export class Upwards {
   tick(): void {
     const { now, limits } = this.#core;
     const attempt = this.#attempt;
-    if (attempt !== undefined && now >= attempt.deadline) this.#fail('no answer', true);
+    if (attempt !== undefined && now >= attempt.deadline) {
+      this.#core.act({ kind: 'suspect', peer: attempt.ref.id });
+      this.#fail('no answer', true);
+    }
     const feeder = this.current;
     if (feeder === undefined) return;
     if (now >= feeder.silentAt) {
+      this.#core.act({ kind: 'suspect', peer: feeder.ref.id });
       this.lose('silent', true);
       return;
     }

@@ -1,9 +1,18 @@
 // Who is in a site: peers as the others see them, and the port by which the rest of the house learns of them.
 import type { Ipv4 } from '../base/addresses.ts';
 import { type Digest, digestHex } from '../base/digest.ts';
+import { type Random, randomInt } from '../base/random.ts';
 
 /** Random per installation (a target: per boot): 16 lower-case hexadecimal digits. */
 export type PeerId = string;
+
+export function randomPeerId(random: Random): PeerId {
+  const half = () =>
+    randomInt(random, 2 ** 32)
+      .toString(16)
+      .padStart(8, '0');
+  return half() + half();
+}
 
 /** How an image is called among peers: the first 16 hexadecimal digits of its manifest's digest. A hint, never a proof. */
 export type ImageKey = string;
@@ -75,8 +84,8 @@ export interface Presence {
   announce(own: Announcement): void;
   /** Somebody came, went or changed; returns how to stop listening. */
   onChange(listener: () => void): () => void;
-  /** Its port refuses us, so its process is gone: it counts as gone until it is heard again. A silence takes longer to notice. */
-  doubt?(peer: PeerId): void;
+  /** A connection to it broke, or it went quiet: gone within a second, for the whole site, unless it answers. A silence takes longer to notice. */
+  suspect?(peer: PeerId): void;
   /** Told of a peer by address (configuration, check-in): beacons go there by unicast, too. */
   tellOf(where: { readonly address: Ipv4; readonly port: number }): void;
 }

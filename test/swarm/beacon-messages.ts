@@ -34,6 +34,10 @@ const short = fc
   .tuple(stamp, fc.constantFrom('beat' as const, 'probe' as const, 'ask' as const, 'goodbye' as const))
   .map(([common, kind]): Beacon => ({ ...common, kind }));
 
+const suspicion = fc
+  .tuple(stamp, id)
+  .map(([common, subject]): Beacon => ({ ...common, kind: 'suspicion', subject }));
+
 const announcement = fc.tuple(stamp, fc.boolean(), fc.integer({ min: 1, max: 65_535 }), facts).map(
   ([common, wants, sitePort, said]): Beacon => ({
     ...common,
@@ -46,5 +50,5 @@ const announcement = fc.tuple(stamp, fc.boolean(), fc.integer({ min: 1, max: 65_
 
 export const siteBeacon: fc.Arbitrary<SiteBeacon> = fc.record({
   site: u32,
-  beacon: fc.oneof(short, announcement),
+  beacon: fc.oneof(short, suspicion, announcement),
 });

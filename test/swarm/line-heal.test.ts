@@ -32,7 +32,7 @@ const lives = () => [stands('B', { held: 3, depth: 2, above: [refOf('A'), refOf(
 describe('a lost feeder', () => {
   it('is replaced by the one above it, which is asked for the same chunks', () => {
     const it = inLine();
-    expect(it.at(10, lost('B'))).toEqual(['hang up B', 'dial A']);
+    expect(it.at(10, lost('B'))).toEqual(['suspect B', 'hang up B', 'dial A']);
     expect(it.allAt(11, open('A'))).toEqual(['tell A attach instead of B']);
     expect(it.at(12, attached('A', { depth: 1 }))).toEqual([
       'fetch 0 from A',
@@ -51,13 +51,14 @@ describe('a lost feeder', () => {
   it('is replaced by one further up when that one is dead, too, within 2 s', () => {
     const it = inLine();
     it.at(10, lost('B'));
-    expect(it.until(2_000)).toEqual(['hang up A', 'dial F', 'hang up F']);
+    expect(it.until(2_000)).toEqual(['suspect A', 'hang up A', 'dial F', 'suspect F', 'hang up F']);
   });
 
   it('is taken for dead when it has been silent for 450 ms', () => {
     const it = inLine();
     expect(it.until(450)).toEqual([]);
     expect(it.until(460)).toEqual([
+      'suspect B',
       'cancel 0 from B',
       'cancel 1 from B',
       'cancel 2 from B',
@@ -129,7 +130,7 @@ describe('a feeder that points elsewhere', () => {
   it('does not strand us when the next one is dead', () => {
     const it = inLine();
     it.at(10, moved('B', 'C'));
-    expect(it.at(11, lost('C'))).toEqual(['hang up C', 'dial A']);
+    expect(it.at(11, lost('C'))).toEqual(['suspect C', 'hang up C', 'dial A']);
   });
 });
 

@@ -42,6 +42,8 @@ export function say(action: LineAction): string {
       return `drop ${action.follower}`;
     case 'give-up':
       return `give up ${action.row}: ${action.why}`;
+    case 'suspect':
+      return `suspect ${action.peer}`;
     case 'note':
       return `note ${action.what}${action.peer === undefined ? '' : ` ${action.peer}`}`;
   }

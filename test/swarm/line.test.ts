@@ -87,7 +87,7 @@ describe('attach', () => {
     const it = script();
     it.at(0, site(undefined, peer('F', FULL)), ...want(0));
     expect(it.until(399)).toEqual([]);
-    expect(it.until(1_000)).toEqual(['hang up F']);
+    expect(it.until(1_000)).toEqual(['suspect F', 'hang up F']);
     expect(it.until(3_000)).toContain('dial F');
   });
 

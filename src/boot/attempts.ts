@@ -1,18 +1,329 @@
 // Groups what is observed into boot attempts, one at a time for each machine, and ends each with one verdict.
+import { ANY_ADDRESS, type Ipv4 } from '../base/addresses.ts';
+import { toHex } from '../base/bytes.ts';
+import { assert } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/time.ts';
+import { PXE_PORT } from '../dhcp/destination.ts';
+import { OPTIONS, readOption } from '../dhcp/options.ts';
+import { BOOT_REQUEST } from '../dhcp/packet.ts';
+import { Course, type Round, type RoundKind } from './attempt-course.ts';
+import { type BootClient, classifyClient, type NotBootClient } from './client.ts';
 import type { Observed } from './observed.ts';
 import type { Attempt } from './verdict.ts';
+import { type Ending, VERDICT_TABLE } from './verdict-table.ts';
 
 export interface AttemptsOptions {
   /** Attempts under way at once; beyond it the one unheard for longest ends as it stands. */
   readonly most?: number;
+  /** Will a check-in of the agent be told? True at a peer, false with a capture, where kernel and initramfs must do. */
+  readonly hearsCheckIn: boolean;
 }
 
-/** A machine in the sense of `base/machine`, whose actions are the attempts that are over. */
-export interface BootAttempts {
-  step(event: Observed | { readonly kind: 'wake' }, now: MonotonicMs): readonly Attempt[];
+const MOST = 1024;
+
+export class BootAttempts {
+  readonly #most: number;
+  readonly #hearsCheckIn: boolean;
+  /** By MAC, GUID or address, the one unheard for longest first. Those that only asked for an address go first: they may be forged. */
+  readonly #fresh = new Map<string, Course>();
+  readonly #grown = new Map<string, Course>();
+  readonly #byAddress = new Map<Ipv4, string>();
+  #ended: Attempt[] = [];
+
+  constructor(options: AttemptsOptions) {
+    this.#most = options.most ?? MOST;
+    this.#hearsCheckIn = options.hearsCheckIn;
+  }
+
+  /** Returns the attempts that are over by this. */
+  step(event: Observed | { readonly kind: 'wake' }, now: MonotonicMs): readonly Attempt[] {
+    this.#ended = [];
+    this.#expire(now);
+    if (event.kind !== 'wake') this.#observe(event, now);
+    return this.#ended;
+  }
+
   /** When to call `step` with a wake-up at the latest. */
-  nextWake(): MonotonicMs | undefined;
+  nextWake(): MonotonicMs | undefined {
+    let least: MonotonicMs | undefined;
+    for (const course of this.#courses()) {
+      const due = course.lastMs + this.#patienceMs(course);
+      if (least === undefined || due < least) least = due;
+    }
+    return least;
+  }
+
   /** Nothing more will be observed (the capture ends): judges all attempts under way as they stand. */
-  end(now: MonotonicMs): readonly Attempt[];
+  end(now: MonotonicMs): readonly Attempt[] {
+    this.#ended = [];
+    this.#expire(now);
+    const underWay = [...this.#fresh, ...this.#grown].sort(([, a], [, b]) => a.startedMs - b.startedMs);
+    for (const [key, course] of underWay) this.#finish(key, course, 'cut', now);
+    return this.#ended;
+  }
+
+  /** Attempts under way. */
+  get size(): number {
+    return this.#fresh.size + this.#grown.size;
+  }
+
+  #observe(event: Observed, now: MonotonicMs): void {
+    switch (event.kind) {
+      case 'dhcp':
+        if (event.packet.op === BOOT_REQUEST) this.#onRequest(event, now);
+        else this.#onReply(event, now);
+        return;
+      case 'check-in': {
+        const key =
+          event.macs.find((mac) => this.#find(mac) !== undefined) ??
+          (event.address === undefined ? undefined : this.#byAddress.get(event.address));
+        const course = key === undefined ? undefined : this.#find(key);
+        if (key === undefined || course === undefined) return;
+        course.checkedIn = true;
+        course.note('the agent checked in', now);
+        this.#finish(key, course, 'done', now);
+        return;
+      }
+      case 'told': {
+        const found = this.#at(event.address);
+        if (found === undefined) return;
+        const [key, course] = found;
+        course.told = event.plan;
+        course.note(TOLD[event.plan], now);
+        this.#touch(key, course, now);
+        if (event.plan === 'local-boot') this.#finish(key, course, 'done', now);
+        return;
+      }
+      default:
+        this.#onFile(event, now);
+    }
+  }
+
+  #onRequest({ packet, target }: Observed & { kind: 'dhcp' }, now: MonotonicMs): void {
+    const client = classifyClient(packet);
+    const key = client.identity.mac ?? client.identity.uuid ?? toHex(packet.chaddr);
+    const type = readOption(packet.options, OPTIONS.messageType);
+    if (type !== 'DISCOVER' && type !== 'REQUEST' && type !== 'INFORM') return;
+    let course = this.#find(key);
+    if (client.kind === 'not-pxe') {
+      if (course !== undefined && type === 'DISCOVER') this.#onSystem(key, course, packet, now);
+      return;
+    }
+    const kind: RoundKind = client.kind;
+    if (course !== undefined && target.port !== PXE_PORT && startsAnew(course, kind, packet.xid, type)) {
+      this.#finish(key, course, 'again', now);
+      course = undefined;
+    }
+    if (course === undefined) course = this.#begin(key, client, now);
+    if (needsRound(course.round, kind, packet.xid, type, target.port === PXE_PORT, course)) {
+      course.open(kind, packet.xid, now);
+    }
+    course.asks(packet, target, now);
+    this.#touch(key, course, now);
+  }
+
+  #onReply({ packet, source }: Observed & { kind: 'dhcp' }, now: MonotonicMs): void {
+    const { identity } = classifyClient(packet);
+    const key = identity.mac ?? identity.uuid ?? toHex(packet.chaddr);
+    const course = this.#find(key);
+    if (course?.round === undefined) return;
+    // 4011 is asked with an xid of its own; on 67 another xid is another conversation, of the loaded system for instance.
+    if (source.port !== PXE_PORT && packet.xid !== course.round.xid) return;
+    course.isAnswered(packet, source, now);
+    this.#touch(key, course, now);
+  }
+
+  /** Another program on the same machine asks for an address: the system that was loaded, or the one on its disk. */
+  #onSystem(
+    key: string,
+    course: Course,
+    packet: Parameters<typeof classifyClient>[0],
+    now: MonotonicMs,
+  ): void {
+    const vendorClass = readOption(packet.options, OPTIONS.vendorClass) ?? '';
+    const fromUs = course.has('payload') || (course.has('nbp') && INITRAMFS.test(vendorClass));
+    if (fromUs) {
+      if (course.system !== undefined) return;
+      course.system = vendorClass;
+      course.note(
+        `the loaded system asked for an address${vendorClass === '' ? '' : ` as ${vendorClass}`}`,
+        now,
+      );
+      this.#touch(key, course, now);
+      return;
+    }
+    course.note('an operating system on the machine asked for an address: it has left the network boot', now);
+    this.#finish(key, course, 'again', now);
+  }
+
+  #onFile(event: Exclude<Observed, { kind: 'dhcp' | 'check-in' | 'told' }>, now: MonotonicMs): void {
+    const { client, server } = event;
+    const found = this.#at(client.address);
+    if (event.kind === 'tftp-request' || event.kind === 'http-request') {
+      const [key, course] = found ?? this.#stranger(event, now) ?? [];
+      if (key === undefined || course === undefined) return;
+      if (event.kind === 'tftp-request') course.requests('tftp', client, server, event.file, now);
+      else course.requests('http', client, server, event.path, now, event.method === 'HEAD');
+      this.#touch(key, course, now);
+      return;
+    }
+    if (found === undefined) return;
+    const [key, course] = found;
+    const file = course.transfer(event.kind === 'http-answer' ? 'http' : 'tftp', client, server);
+    if (file === undefined) return;
+    file.answered = true;
+    switch (event.kind) {
+      case 'tftp-answer':
+        file.sizeBytes = event.sizeBytes;
+        break;
+      case 'tftp-progress':
+        file.sentBytes = Math.max(file.sentBytes, event.sentBytes);
+        break;
+      case 'tftp-end':
+        course.ends(file, event.outcome, event.why, now);
+        break;
+      case 'http-answer':
+        if (event.status >= 400) course.ends(file, 'denied', `status ${event.status}`, now);
+        else if (file.probe) course.ends(file, 'probed', undefined, now);
+        else if (event.whole === true) course.ends(file, 'completed', undefined, now);
+        else if (event.whole === false) course.ends(file, 'aborted', undefined, now);
+        break;
+    }
+    this.#touch(key, course, now);
+  }
+
+  /** A boot file asked for by somebody whose DHCP nobody saw: only what no other program asks for begins an attempt. */
+  #stranger(
+    event: Observed & { kind: 'tftp-request' | 'http-request' },
+    now: MonotonicMs,
+  ): [string, Course] | undefined {
+    const name = event.kind === 'tftp-request' ? event.file : event.path.split('?', 1)[0];
+    if (event.kind === 'http-request' && !/\.(efi|ipxe|k?pxe|0)$/i.test(name ?? '')) return undefined;
+    const key = event.client.address;
+    const course = this.#begin(key, { mac: undefined, uuid: undefined }, now);
+    course.address = event.client.address;
+    return [key, course];
+  }
+
+  #begin(key: string, client: BootClient | NotBootClient | Course['identity'], now: MonotonicMs): Course {
+    const course = new Course(client, now);
+    this.#fresh.set(key, course);
+    return course;
+  }
+
+  #find(key: string): Course | undefined {
+    return this.#grown.get(key) ?? this.#fresh.get(key);
+  }
+
+  #at(address: Ipv4): [string, Course] | undefined {
+    const key = this.#byAddress.get(address);
+    const course = key === undefined ? undefined : this.#find(key);
+    return key === undefined || course === undefined ? undefined : [key, course];
+  }
+
+  *#courses(): Iterable<Course> {
+    yield* this.#fresh.values();
+    yield* this.#grown.values();
+  }
+
+  /** Moves it behind all others, and keeps the tables in bounds. */
+  #touch(key: string, course: Course, now: MonotonicMs): void {
+    course.lastMs = now;
+    this.#fresh.delete(key);
+    this.#grown.delete(key);
+    const grown = course.address !== undefined;
+    (grown ? this.#grown : this.#fresh).set(key, course);
+    if (course.address !== undefined && course.address !== ANY_ADDRESS)
+      this.#byAddress.set(course.address, key);
+    for (const table of [this.#fresh, this.#grown]) {
+      const oldest = table.entries().next().value;
+      if (table.size > this.#most && oldest !== undefined) this.#finish(...oldest, 'evicted', now);
+    }
+  }
+
+  #expire(now: MonotonicMs): void {
+    for (const table of [this.#fresh, this.#grown]) {
+      for (const [key, course] of table) {
+        if (now - course.lastMs >= this.#patienceMs(course)) this.#finish(key, course, 'silence', now);
+        // In order of their last packet: those behind it are younger than the shortest patience.
+        else if (now - course.lastMs < SHORTEST_PATIENCE_MS) break;
+      }
+    }
+  }
+
+  #patienceMs(course: Course): number {
+    if (course.system !== undefined) return this.#hearsCheckIn ? LOADING_MS : SHORTEST_PATIENCE_MS;
+    if (course.told !== undefined || course.has('script')) return LOADING_MS;
+    const { file } = course;
+    if (file?.answered === true && file.outcome === undefined) return LOADING_MS;
+    return file?.outcome === 'completed' ? STARTING_MS : ASKING_MS;
+  }
+
+  #finish(key: string, course: Course, by: Ending['by'], now: MonotonicMs): void {
+    this.#fresh.delete(key);
+    this.#grown.delete(key);
+    if (course.address !== undefined && this.#byAddress.get(course.address) === key) {
+      this.#byAddress.delete(course.address);
+    }
+    this.#ended.push(
+      judge(course, { by, quietMs: now - course.lastMs, hearsCheckIn: this.#hearsCheckIn }, now),
+    );
+  }
+}
+
+/** Silence after which an attempt is over. EDK2 sends at 0, 4, 12 and 28 s, BIOS ROMs up to 32 s apart. */
+const ASKING_MS = 40_000;
+/** From a whole NBP to its first packet: a signed kernel image unpacks for half a minute on slow machines. */
+const STARTING_MS = 90_000;
+/** Kernel and initramfs by UNDI's 0.8 MB/s, then their start. */
+const LOADING_MS = 300_000;
+const SHORTEST_PATIENCE_MS = 20_000;
+
+/** What asks for an address from inside an initramfs: busybox, and dracut's and Debian's own. */
+const INITRAMFS = /^(udhcp|anaconda|dracut|klibc|Linux ipconfig)/i;
+
+const TOLD = {
+  image: 'its script boots the agent',
+  'local-boot': 'its script boots its own disk',
+  wait: 'its script waits for an administrator',
+} as const;
+
+/** Does this packet belong to a new attempt of a machine that has one under way? */
+function startsAnew(course: Course, kind: RoundKind, xid: number, type: string): boolean {
+  const { round } = course;
+  if (round === undefined || type !== 'DISCOVER' || round.xid === xid) return false;
+  // iPXE after a ROM, or after an NBP that iPXE itself loaded, is what was loaded.
+  if (kind === 'ipxe') return course.has('script') || course.system !== undefined;
+  if (round.kind !== kind) return true;
+  // The same ROM with a new xid begins anew once it had come further than asking.
+  return round.requests > 0 || course.files.length > 0;
+}
+
+function needsRound(
+  round: Round | undefined,
+  kind: RoundKind,
+  xid: number,
+  type: string,
+  on4011: boolean,
+  course: Course,
+): boolean {
+  if (round === undefined) return true;
+  if (on4011 || round.xid === xid) return false;
+  if (round.kind !== kind) return true;
+  // iPXE that was loaded by iPXE; otherwise it asks again with another xid.
+  return kind === 'ipxe' && type === 'DISCOVER' && course.files.some(({ atMs }) => atMs >= round.startedMs);
+}
+
+function judge(course: Course, ending: Ending, now: MonotonicMs): Attempt {
+  const row = VERDICT_TABLE.find(({ when }) => when(course, ending));
+  assert(row !== undefined, 'the last row of the table always applies');
+  return {
+    ...course.identity,
+    firmware: course.firmware,
+    startedMs: course.startedMs,
+    endedMs: now,
+    verdict: row.verdict,
+    evidence: course.evidence(),
+    remedy: row.remedy(course, ending),
+  };
 }

@@ -1,0 +1,322 @@
+// The course of one boot attempt so far: what the machine asked, who answered, which files it fetched, each with its time.
+import { ANY_ADDRESS, type Ipv4 } from '../base/addresses.ts';
+import { toText } from '../base/bytes.ts';
+import { WireError } from '../base/errors.ts';
+import type { MonotonicMs } from '../base/time.ts';
+import { type Endpoint, PXE_PORT } from '../dhcp/destination.ts';
+import { OPTIONS, readOption } from '../dhcp/options.ts';
+import type { DhcpPacket } from '../dhcp/packet.ts';
+import { decodeSuboptions, PXE_DISCOVERY_CONTROL, parseVendorClass, USE_OFFERED_FILE } from '../dhcp/pxe.ts';
+import { type FileRole, roleOf } from './boot-file.ts';
+import type { BootArchitecture, BootClient, ClientIdentity, NotBootClient } from './client.ts';
+
+/** Who asks in a round: the firmware's own ROM, or the iPXE that it loaded or is. */
+export type RoundKind = BootClient['kind'] | 'unknown-architecture';
+
+export interface Offer {
+  readonly server: Ipv4;
+  /** Undefined for a proxy's, which gives none. */
+  readonly address: Ipv4 | undefined;
+  /** Its option 60 is that of a boot server. */
+  readonly claims: boolean;
+  readonly file: string | undefined;
+  /** Says by option 43 to fetch the file without asking port 4011. */
+  readonly direct: boolean;
+}
+
+/** One DHCP exchange and what follows from it: the ROM's, then the loaded iPXE's. */
+export interface Round {
+  readonly kind: RoundKind;
+  readonly startedMs: MonotonicMs;
+  xid: number;
+  discovers: number;
+  /** By server, the first of each kind; bounded. */
+  readonly offers: Offer[];
+  /** The relay (giaddr) that its packets came through. */
+  relay: Ipv4 | undefined;
+  /** Broadcast REQUESTs, and the server that they choose. */
+  requests: number;
+  chosen: Ipv4 | undefined;
+  acked: boolean;
+  refused: boolean;
+  /** Requests to port 4011, and to whom. */
+  asked4011: number;
+  asked4011At: Ipv4 | undefined;
+  answered4011: boolean;
+}
+
+export interface FetchedFile {
+  readonly file: string;
+  readonly role: FileRole;
+  readonly via: 'tftp' | 'http';
+  /** Asked for by HEAD. */
+  readonly probe: boolean;
+  readonly client: Endpoint;
+  readonly server: Ipv4;
+  readonly atMs: MonotonicMs;
+  /** Times it was asked for without an answer in between. */
+  requests: number;
+  answered: boolean;
+  sizeBytes: number | undefined;
+  sentBytes: number;
+  outcome: 'completed' | 'probed' | 'aborted' | 'denied' | 'timed-out' | undefined;
+  why: string | undefined;
+}
+
+const MOST_NOTES = 40;
+const MOST_OFFERS = 8;
+const MOST_FILES = 48;
+const MOST_ROUNDS = 8;
+
+export class Course {
+  readonly identity: ClientIdentity;
+  readonly architecture: BootArchitecture | undefined;
+  readonly firmware: string;
+  readonly startedMs: MonotonicMs;
+  lastMs: MonotonicMs;
+  address: Ipv4 | undefined;
+  readonly rounds: Round[] = [];
+  readonly files: FetchedFile[] = [];
+  told: 'image' | 'local-boot' | 'wait' | undefined;
+  checkedIn = false;
+  /** Vendor class of what asked for an address after the boot files: an operating system, or a loaded initramfs. */
+  system: string | undefined;
+  readonly #notes = new Map<string, { readonly firstMs: MonotonicMs; lastMs: MonotonicMs; times: number }>();
+
+  constructor(client: BootClient | NotBootClient | ClientIdentity, now: MonotonicMs) {
+    this.identity = 'identity' in client ? client.identity : client;
+    this.architecture = 'architecture' in client ? client.architecture : undefined;
+    this.firmware = 'kind' in client ? firmwareOf(client) : 'unknown';
+    this.startedMs = now;
+    this.lastMs = now;
+  }
+
+  get round(): Round | undefined {
+    return this.rounds.at(-1);
+  }
+
+  /** The last file that matters. */
+  get file(): FetchedFile | undefined {
+    return this.files.findLast(({ role }) => role !== 'optional' && role !== 'agent');
+  }
+
+  get lastFile(): FetchedFile | undefined {
+    return this.files.at(-1);
+  }
+
+  has(role: FileRole): boolean {
+    return this.files.some((file) => file.role === role && file.outcome !== 'denied');
+  }
+
+  /** Has what the firmware loaded been heard: a second DHCP round, or a request that no firmware makes? */
+  get nbpRan(): boolean {
+    const first = this.rounds[0];
+    if (first === undefined) return false;
+    if (first.kind !== 'ipxe' && this.rounds.length > 1) return true;
+    const nbp = this.files.find(({ role }) => role === 'nbp');
+    return this.files.some((one) => one.role !== 'nbp' || one.file !== nbp?.file);
+  }
+
+  open(kind: RoundKind, xid: number, now: MonotonicMs): Round {
+    const round: Round = {
+      kind,
+      startedMs: now,
+      xid,
+      discovers: 0,
+      offers: [],
+      relay: undefined,
+      requests: 0,
+      chosen: undefined,
+      acked: false,
+      refused: false,
+      asked4011: 0,
+      asked4011At: undefined,
+      answered4011: false,
+    };
+    if (this.rounds.length >= MOST_ROUNDS) this.rounds.splice(1, 1);
+    this.rounds.push(round);
+    return round;
+  }
+
+  /** DISCOVER, REQUEST or INFORM of this machine as a boot client. */
+  asks(packet: DhcpPacket, target: Endpoint, now: MonotonicMs): void {
+    const { round } = this;
+    if (round === undefined) return;
+    const type = readOption(packet.options, OPTIONS.messageType);
+    if (packet.ciaddr !== ANY_ADDRESS) this.address = packet.ciaddr;
+    if (target.port === PXE_PORT) {
+      round.asked4011 += 1;
+      round.asked4011At = target.address;
+      this.note(`it asked ${target.address} at port 4011`, now);
+      return;
+    }
+    if (packet.giaddr !== ANY_ADDRESS) round.relay = packet.giaddr;
+    const through = packet.giaddr === ANY_ADDRESS ? '' : ` through the relay ${packet.giaddr}`;
+    if (type === 'DISCOVER') {
+      round.discovers += 1;
+      round.xid = packet.xid;
+      this.note(`${KIND_NAMES[round.kind]} asked for an address and a boot server${through}`, now);
+    } else if (type === 'REQUEST') {
+      round.requests += 1;
+      round.chosen = readOption(packet.options, OPTIONS.serverIdentifier) ?? round.chosen;
+      const wanted = readOption(packet.options, OPTIONS.requestedAddress);
+      this.address = wanted ?? this.address;
+      this.note(`it took ${wanted ?? 'an address'} of ${round.chosen ?? 'a server'}${through}`, now);
+    }
+  }
+
+  /** OFFER, ACK or NAK to this machine. */
+  isAnswered(packet: DhcpPacket, source: Endpoint, now: MonotonicMs): void {
+    const { round } = this;
+    if (round === undefined) return;
+    const type = readOption(packet.options, OPTIONS.messageType);
+    const server = readOption(packet.options, OPTIONS.serverIdentifier) ?? source.address;
+    if (source.port === PXE_PORT) {
+      if (type === 'ACK' || type === 'OFFER') round.answered4011 = true;
+      this.note(`${server} answered from port 4011${fileText(fileOf(packet))}`, now);
+      return;
+    }
+    if (type === 'OFFER') {
+      const offer = offerOf(packet, server);
+      const known = round.offers.some((one) => one.server === server && one.claims === offer.claims);
+      if (!known && round.offers.length < MOST_OFFERS) round.offers.push(offer);
+      if (offer.address === undefined) this.note(`boot server ${server} offered${fileText(offer.file)}`, now);
+      else {
+        const claim = offer.claims ? ', and claims to be its boot server (option 60)' : '';
+        this.note(`DHCP server ${server} offered ${offer.address}${claim}${fileText(offer.file)}`, now);
+      }
+    } else if (type === 'ACK' && packet.yiaddr !== ANY_ADDRESS) {
+      round.acked = true;
+      this.address = packet.yiaddr;
+      this.note(`${server} confirmed ${packet.yiaddr}`, now);
+    } else if (type === 'NAK') {
+      round.refused = true;
+      this.note(`${server} refused the address`, now);
+    }
+  }
+
+  requests(
+    via: 'tftp' | 'http',
+    client: Endpoint,
+    server: Ipv4,
+    file: string,
+    now: MonotonicMs,
+    probe = false,
+  ): void {
+    const last = this.files.at(-1);
+    const by = via === 'tftp' ? 'TFTP' : 'HTTP';
+    const role = roleOf(file, this.has('script'));
+    if (role !== 'agent') this.note(`it asked ${server} for ${file.split('?', 1)[0]} by ${by}`, now);
+    if (last?.file === file && last.server === server && last.via === via && !last.answered) {
+      last.requests += 1;
+      return;
+    }
+    if (this.files.length >= MOST_FILES) this.files.splice(MOST_FILES / 2, 1);
+    this.files.push({
+      file,
+      role,
+      via,
+      probe,
+      client,
+      server,
+      atMs: now,
+      requests: 1,
+      answered: false,
+      sizeBytes: undefined,
+      sentBytes: 0,
+      outcome: undefined,
+      why: undefined,
+    });
+  }
+
+  /** The running transfer to this port of the client, else the last one to it. */
+  transfer(via: 'tftp' | 'http', client: Endpoint, server: Ipv4): FetchedFile | undefined {
+    const theirs = (one: FetchedFile) => one.via === via && one.server === server;
+    return this.files.findLast((one) => theirs(one) && one.client.port === client.port);
+  }
+
+  ends(
+    file: FetchedFile,
+    outcome: NonNullable<FetchedFile['outcome']>,
+    why: string | undefined,
+    now: number,
+  ) {
+    file.outcome = outcome;
+    file.why = why;
+    const because = why === undefined ? '' : `: ${why}`;
+    if (file.role !== 'agent') this.note(`${OUTCOMES[outcome]} ${file.file.split('?', 1)[0]}${because}`, now);
+  }
+
+  /** The same sentence again counts up. */
+  note(sentence: string, now: MonotonicMs): void {
+    const known = this.#notes.get(sentence);
+    if (known !== undefined) {
+      known.times += 1;
+      known.lastMs = now;
+    } else if (this.#notes.size < MOST_NOTES) {
+      this.#notes.set(sentence, { firstMs: now, lastMs: now, times: 1 });
+    }
+  }
+
+  evidence(): string[] {
+    return [...this.#notes].map(([sentence, { firstMs, lastMs, times }]) => {
+      const again = times === 1 ? '' : ` (${times} times, last at ${this.seconds(lastMs)})`;
+      return `${this.seconds(firstMs)}: ${sentence}${again}`;
+    });
+  }
+
+  seconds(now: MonotonicMs): string {
+    return `${((now - this.startedMs) / 1000).toFixed(1)} s`;
+  }
+}
+
+const KIND_NAMES: Readonly<Record<RoundKind, string>> = {
+  'bios-rom': 'a BIOS ROM',
+  'uefi-rom': 'UEFI (PXE)',
+  'http-rom': 'UEFI (HTTP Boot)',
+  ipxe: 'iPXE',
+  'unknown-architecture': 'a PXE client of unknown architecture',
+};
+
+const OUTCOMES: Readonly<Record<NonNullable<FetchedFile['outcome']>, string>> = {
+  completed: 'it has all of',
+  probed: 'it wanted only the size of',
+  aborted: 'it broke off',
+  denied: 'the server refused',
+  'timed-out': 'it stopped acknowledging',
+};
+
+function firmwareOf(client: BootClient | NotBootClient): string {
+  switch (client.kind) {
+    case 'bios-rom':
+    case 'uefi-rom':
+      return client.architecture;
+    case 'http-rom':
+      return `${client.architecture}-http`;
+    case 'ipxe':
+      return `${client.architecture}-ipxe`;
+    default:
+      return 'unknown';
+  }
+}
+
+function fileOf(packet: DhcpPacket): string | undefined {
+  const named = packet.file.length > 0 ? toText(packet.file) : readOption(packet.options, OPTIONS.bootFile);
+  return named === '' ? undefined : named;
+}
+
+function fileText(file: string | undefined): string {
+  return file === undefined ? '' : ` ${file}`;
+}
+
+function offerOf(packet: DhcpPacket, server: Ipv4): Offer {
+  const inside = decodeSuboptions(packet.options.get(OPTIONS.vendorOptions.code) ?? new Uint8Array(0));
+  const control = inside instanceof WireError ? 0 : (inside.get(PXE_DISCOVERY_CONTROL)?.[0] ?? 0);
+  return {
+    server,
+    address: packet.yiaddr === ANY_ADDRESS ? undefined : packet.yiaddr,
+    claims: parseVendorClass(readOption(packet.options, OPTIONS.vendorClass) ?? '') !== undefined,
+    file: fileOf(packet),
+    direct: (control & USE_OFFERED_FILE) !== 0,
+  };
+}

@@ -1,0 +1,248 @@
+// How a finished attempt is judged: the first row that applies gives the verdict, so the order is part of the meaning.
+import type { Course, FetchedFile, Offer, Round } from './attempt-course.ts';
+import type { Verdict } from './verdict.ts';
+
+export interface Ending {
+  /**
+   * `silence`: nothing more came for longer than its firmware waits. `again`: the machine began anew. `cut`: nobody looks any more (the
+   * capture ends). `evicted`: too many machines at once. `done`: nothing more is to come.
+   */
+  readonly by: 'silence' | 'again' | 'cut' | 'evicted' | 'done';
+  /** Since the last that was seen of it. */
+  readonly quietMs: number;
+  /** Would a check-in of the agent have been heard? Not in a capture. */
+  readonly hearsCheckIn: boolean;
+}
+
+export interface Row {
+  readonly verdict: Verdict;
+  readonly when: (course: Course, ending: Ending) => boolean;
+  /** One sentence: what is wrong and who can mend it. */
+  readonly remedy: (course: Course, ending: Ending) => string;
+}
+
+/** Silence at the end of a capture that is longer than any gap of a boot that goes well, but for loading and starting programs. */
+const GAP_MS = 6_000;
+/** From a whole NBP to its first packet: a minute passes before firmware tries its next way of booting. */
+const START_MS = 40_000;
+
+/** May the lack of something count against it, or may it just not have come yet? */
+function over({ by, quietMs }: Ending, afterMs = GAP_MS): boolean {
+  return by !== 'evicted' && (by !== 'cut' || quietMs >= afterMs);
+}
+
+const proxies = (round: Round): readonly Offer[] =>
+  round.offers.filter((offer) => offer.address === undefined);
+const givers = (round: Round): readonly Offer[] =>
+  round.offers.filter((offer) => offer.address !== undefined);
+const filesOf = ({ files }: Course, { startedMs }: Round): readonly FetchedFile[] =>
+  files.filter(({ atMs }) => atMs >= startedMs);
+const isUefi = ({ architecture }: Course): boolean => architecture?.startsWith('uefi') === true;
+const tookAddress = (round: Round): boolean => round.requests > 0 || round.acked;
+/** Its first round; the firmware's own. */
+const romOf = ({ rounds }: Course): Round | undefined => rounds[0];
+
+/** A server that gives addresses and says that it is the boot server. */
+function claimant(course: Course): Offer | undefined {
+  const rom = romOf(course);
+  if (rom === undefined || rom.kind === 'ipxe') return undefined;
+  return givers(rom).find(({ claims }) => claims);
+}
+
+/** Did the machine follow the claimant although a boot server beside it offered too? */
+function followedClaimant(course: Course): boolean {
+  const rom = romOf(course);
+  const rival = claimant(course);
+  if (rom === undefined || rival === undefined || !tookAddress(rom)) return false;
+  const used = course.files.some(({ server, answered }) => answered && server !== rival.server);
+  return !used && (rom.asked4011At === undefined || rom.asked4011At === rival.server || !rom.answered4011);
+}
+
+function unanswered(course: Course, ending: Ending): boolean {
+  const { lastFile, round } = course;
+  if (
+    round !== undefined &&
+    round.asked4011 > 0 &&
+    !round.answered4011 &&
+    filesOf(course, round).length === 0
+  ) {
+    return round.asked4011 > 1 || over(ending);
+  }
+  return lastFile !== undefined && !lastFile.answered && (lastFile.requests > 2 || over(ending));
+}
+
+/** It had an address and knew its file, and nothing came to fetch it. */
+function neverFetched(course: Course, ending: Ending): boolean {
+  const { round } = course;
+  if (round === undefined || !over(ending) || filesOf(course, round).length > 0) return false;
+  const known = proxies(round);
+  if (known.length === 0) return false;
+  if (!tookAddress(round)) return givers(round).length > 0 && round.discovers > 1;
+  return round.kind !== 'uefi-rom' || round.answered4011 || known.some(({ direct }) => direct);
+}
+
+/** Only unicast reached us: files or port 4011 were asked for, and no DISCOVER or REQUEST before. */
+function onlyUnicast({ rounds, files }: Course): boolean {
+  return (
+    rounds.every(({ discovers, requests }) => discovers + requests === 0) &&
+    (files.length > 0 || rounds.some(({ asked4011 }) => asked4011 > 0))
+  );
+}
+
+function behindDeafRelay(course: Course, ending: Ending): boolean {
+  const { round } = course;
+  return (
+    round?.relay !== undefined &&
+    over(ending) &&
+    tookAddress(round) &&
+    round.asked4011 === 0 &&
+    proxies(round).length > 0 &&
+    filesOf(course, round).length === 0
+  );
+}
+
+function hasNoAddress(course: Course, ending: Ending): boolean {
+  const { round } = course;
+  if (round === undefined || round.acked || filesOf(course, round).length > 0) return false;
+  if (round.asked4011 > 0) return false;
+  if (round.refused) return over(ending);
+  if (round.requests > 0) return round.requests > 1 && givers(round).length > 0;
+  return round.discovers > 0 && givers(round).length === 0 && (round.discovers > 1 || over(ending));
+}
+
+function loaded(course: Course): number {
+  return course.files.filter(({ role, answered }) => role === 'payload' && answered).length;
+}
+
+/** A capture shows the loaded system's own request for an address, or ends while the last file comes in as it should. */
+function ranOnTheWire(course: Course, { by, hearsCheckIn }: Ending): boolean {
+  if (hearsCheckIn) return false;
+  if (course.system !== undefined) return true;
+  return (
+    by === 'cut' && course.files.filter(({ role }) => role === 'payload').length > 1 && !brokeOff(course)
+  );
+}
+
+function brokeOff({ file }: Course): boolean {
+  if (file === undefined) return false;
+  return (
+    file.outcome === 'aborted' ||
+    file.outcome === 'denied' ||
+    (file.outcome === 'timed-out' && file.sentBytes > 0)
+  );
+}
+
+function neverStarted(course: Course, ending: Ending): boolean {
+  const { file, lastFile } = course;
+  if (!isUefi(course) || file?.role !== 'nbp' || file !== lastFile || course.rounds.length > 1) return false;
+  if (course.rounds[0]?.kind === 'ipxe') return false;
+  const whole =
+    file.outcome === 'completed' || (file.outcome === undefined && file.answered && ending.by === 'again');
+  return whole && over(ending, START_MS);
+}
+
+const where = ({ lastFile }: Course): string =>
+  lastFile === undefined ? 'the boot host' : `${lastFile.server} (${lastFile.via.toUpperCase()})`;
+
+export const VERDICT_TABLE: readonly Row[] = [
+  {
+    verdict: 'booted',
+    when: ({ checkedIn, told }) => checkedIn || told === 'local-boot',
+    remedy: () => 'Nothing is wrong.',
+  },
+  {
+    verdict: 'other-dhcp-claims-option-60',
+    when: (course, ending) => followedClaimant(course) && !ranOnTheWire(course, ending) && over(ending),
+    remedy: (course) =>
+      `The DHCP server ${claimant(course)?.server} says itself that it is the boot server, and firmware prefers it: whoever runs it removes option 60 (and 66, 67 and the boot file).`,
+  },
+  { verdict: 'booted', when: ranOnTheWire, remedy: () => 'Nothing is wrong.' },
+  {
+    verdict: 'relay-missing',
+    when: onlyUnicast,
+    remedy: () =>
+      "The machine's DHCP broadcasts do not arrive here: whoever runs the router of its network adds the boot host's address to the DHCP relay (ip helper-address), or a peer in that network is made a boot host.",
+  },
+  {
+    verdict: 'relay-missing',
+    when: behindDeafRelay,
+    remedy: ({ round }) =>
+      `The relay ${round?.relay} passes the machine's requests here but not the answers back: whoever runs that router lets it relay offers of a second server (ip helper-address), or a peer in that network is made a boot host.`,
+  },
+  {
+    verdict: 'no-address',
+    when: hasNoAddress,
+    remedy: ({ round }) =>
+      round?.refused === true || (round?.requests ?? 0) > 0
+        ? `The DHCP server ${round?.chosen ?? ''} did not confirm the address it offered: whoever runs it looks whether its range is used up or the machine is barred.`
+        : 'No DHCP server offered an address: whoever runs the network checks that the DHCP server runs, has free addresses, and is reached from this port of the switch.',
+  },
+  {
+    verdict: 'nbp-aborted',
+    when: (course) => brokeOff(course),
+    remedy: ({ file }) =>
+      file?.outcome === 'denied'
+        ? `${file.server} does not have ${file.file}: build the boot assets there (\`npm run boot-assets\`), or correct the name in whatever hands it out.`
+        : `The transfer of ${file?.file} broke off: the technician checks cable and switch port (packet loss, an MTU below 1500) and, if it breaks off always at once, that this firmware takes this kind of file.`,
+  },
+  {
+    verdict: 'size-probe-only',
+    when: ({ file, lastFile }) => file !== undefined && file === lastFile && file.outcome === 'probed',
+    remedy: () => 'Normal: firmware asks for the size first, and for the file next.',
+  },
+  {
+    verdict: 'never-asked-4011',
+    when: (course, ending) => {
+      const { round } = course;
+      if (round?.kind !== 'uefi-rom' || !over(ending) || !tookAddress(round)) return false;
+      const known = proxies(round);
+      return (
+        known.length > 0 &&
+        !known.some(({ direct }) => direct) &&
+        round.asked4011 === 0 &&
+        filesOf(course, round).length === 0
+      );
+    },
+    remedy: () =>
+      'The machine has an address and heard of the boot server, but its question to port 4011 never arrived: whoever runs the boot host lets UDP 4011 in through its firewall; if it is open, the DHCP server sends boot options of its own (60, 66, 67) which its owner removes.',
+  },
+  {
+    verdict: 'firewall',
+    when: unanswered,
+    remedy: (course) =>
+      `What the machine asks of ${where(course)} gets no answer: whoever runs that host starts the service there or opens UDP 67, 69, 4011 and TCP 8067 in the firewalls between.`,
+  },
+  {
+    verdict: 'firewall',
+    when: (course, ending) =>
+      neverFetched(course, ending) || (course.file?.outcome === 'timed-out' && course.file.sentBytes === 0),
+    remedy: () =>
+      'The machine was told what to boot, and then nothing of it arrived: whoever runs the boot host or the switch opens UDP 67, 68, 69 and 4011 and TCP 8067 between them, in both directions (host firewall, DHCP snooping).',
+  },
+  {
+    verdict: 'secure-boot-refused',
+    when: neverStarted,
+    remedy: ({ file }) =>
+      `The firmware loaded ${file?.file} whole and did not start it, as it does when Secure Boot does not trust its signature: the technician enrols the organisation's key or turns Secure Boot off, or head office gives this machine a signed chain.`,
+  },
+  { verdict: 'unknown', when: () => true, remedy: remedyOfUnknown },
+];
+
+function remedyOfUnknown(course: Course, ending: Ending): string {
+  const { round, told } = course;
+  if (ending.by === 'evicted') return 'More machines asked at once than are watched: boot it again.';
+  if (told === 'wait') return 'The machine waits for an administrator to approve it or to assign an image.';
+  if (ending.by === 'cut' && !over(ending)) {
+    return 'Nothing had gone wrong when the capture ended: capture until the machine has booted or given up.';
+  }
+  if (round?.kind === 'unknown-architecture') {
+    return 'This kind of machine is not known here: report it with a capture of its boot.';
+  }
+  if (round !== undefined && proxies(round).length === 0 && course.files.length === 0) {
+    return 'No boot server answered: head office tags a peer of this network as boot host, and whoever runs that peer starts it.';
+  }
+  if (loaded(course) > 1) {
+    return "Kernel and agent were loaded and never reported: the technician reads the machine's own screen (too little memory, or no driver for its network card).";
+  }
+  return "Boot it again and read the machine's own screen; if it stays so, report it with a capture of its boot.";
+}

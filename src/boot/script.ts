@@ -1,7 +1,7 @@
 // The iPXE scripts: the first one for everybody, and each machine's own, made from its plan.
 import type { Plan } from '../api/agent.ts';
 import { ROUTES } from '../api/routes.ts';
-import { assert, unreachable } from '../base/errors.ts';
+import { assert } from '../base/errors.ts';
 
 /** What the screen of the machine shows about itself; every field may come from the machine, so from anybody. */
 export interface ScriptMachine {
@@ -82,8 +82,6 @@ function steps(plan: Plan, context: ScriptContext): string[] {
         `prompt --key l --timeout ${plan.retryAfterMs} Asking again soon, press l to boot from the own disk && goto local ||`,
         ...fetchScript(context.base),
       ];
-    default:
-      return unreachable(plan);
   }
 }
 

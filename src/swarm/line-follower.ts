@@ -1,7 +1,7 @@
 // One follower as its feeder sees it: what it waits for, whether it lives, how fast it takes what we send.
 import type { MonotonicMs } from '../base/time.ts';
 import type { LineCore } from './line-core.ts';
-import type { Row } from './line-ports.ts';
+import type { LineState, Row } from './line-ports.ts';
 import { BusyMeter } from './line-rates.ts';
 import type { PeerRef } from './site.ts';
 
@@ -14,6 +14,8 @@ export class Follower {
   /** Its own speed as far as it knows it, bytes per second; 0: unknown. */
   speed: number;
   heardAt: MonotonicMs;
+  /** We are one of its many sources (mesh), not its feeder: it is told what we hold, and pointed to nobody. */
+  joins = false;
   /** Rows asked for, held by us, not yet sent. */
   readonly queue = new Set<Row>();
   /** Rows asked for that are on their way to us. */
@@ -70,6 +72,12 @@ export class Follower {
   get rate(): number {
     const [next] = this.queue;
     return this.#sent.rate(next === undefined ? 0 : this.#core.setup.storedBytes(next), this.#core.now);
+  }
+
+  /** For screens. */
+  rateView(): LineState['followers'][number] {
+    const { ref, rate, held, joins } = this;
+    return { id: ref.id, rate: Math.round(rate), held, ...(joins ? { joins } : {}) };
   }
 
   get isMeasured(): boolean {

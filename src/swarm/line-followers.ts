@@ -1,9 +1,10 @@
 // The feeder's side of a line: who is kept, who is pointed elsewhere, what each still has to be sent.
 import type { MonotonicMs } from '../base/time.ts';
+import { heldBits } from './held-bits.ts';
 import { type LineCore, NO_SOURCE } from './line-core.ts';
 import { Follower } from './line-follower.ts';
 import type { FeederMessage, FollowerMessage, Standing } from './line-messages.ts';
-import type { Row } from './line-ports.ts';
+import type { LineState, Row } from './line-ports.ts';
 import { Uplink } from './line-uplink.ts';
 import type { Wants } from './line-wants.ts';
 import type { PeerId, PeerRef } from './site.ts';
@@ -50,6 +51,11 @@ export class Followers {
     return this.#all.get(id);
   }
 
+  /** Does it rely on us alone? */
+  isFed(id: PeerId): boolean {
+    return this.#all.get(id)?.joins === false;
+  }
+
   all(): Iterable<Follower> {
     return this.#all.values();
   }
@@ -71,7 +77,7 @@ export class Followers {
       return;
     }
     if (message.kind === 'attach') this.#decide(ref, message);
-    else this.#keep(ref, message.held, 0);
+    else this.#join(ref, message.held);
   }
 
   lost(id: PeerId): void {
@@ -114,6 +120,8 @@ export class Followers {
       follower.waits.delete(row);
       this.#serve(follower, row);
     }
+    for (const [id, { joins }] of this.#all)
+      if (joins && !waiting.includes(id)) this.#tell(id, { kind: 'have', row });
   }
 
   missing(row: Row, waiting: readonly PeerId[]): void {
@@ -126,7 +134,7 @@ export class Followers {
   /** Not held any more: what was to be sent cannot be. */
   gone(row: Row): void {
     for (const follower of this.#all.values()) {
-      if (!follower.queue.has(row)) continue;
+      if (!follower.joins && !follower.queue.has(row)) continue;
       this.#unserve(follower, row);
       this.#tell(follower.ref.id, { kind: 'missing', row });
     }
@@ -174,12 +182,8 @@ export class Followers {
   }
 
   /** For screens: bytes per second that each is sent. */
-  rates(): { id: PeerId; rate: number; held: number }[] {
-    return [...this.#all.values()].map(({ ref, rate, held }) => ({
-      id: ref.id,
-      rate: Math.round(rate),
-      held,
-    }));
+  rates(): LineState['followers'] {
+    return [...this.#all.values()].map((follower) => follower.rateView());
   }
 
   nextWake(): MonotonicMs {
@@ -219,7 +223,7 @@ export class Followers {
       this.#keep(ref, attach.held, attach.rate);
       return;
     }
-    if (this.#uplink.goesBefore(attach.held, attach.rate, best)) {
+    if (!best.joins && this.#uplink.goesBefore(attach.held, attach.rate, best)) {
       this.#keep(ref, attach.held, attach.rate);
       this.#move(best, ref, 'full');
       return;
@@ -236,13 +240,25 @@ export class Followers {
     return this.#upstream.asking() === id && id < this.#core.setup.self;
   }
 
-  #keep(ref: PeerRef, held: number, speed: number): void {
+  #keep(ref: PeerRef, held: number, speed: number): Follower {
     const { now, limits } = this.#core;
+    const follower = new Follower(this.#core, ref, held, speed);
     this.#lingering.delete(ref.id);
-    this.#all.set(ref.id, new Follower(this.#core, ref, held, speed));
+    this.#all.set(ref.id, follower);
     this.#beatAt = Math.min(this.#beatAt, now + limits.beatMs);
     this.#tell(ref.id, { kind: 'attached', ...this.#upstream.standing() });
     this.#core.note('follower-came', 'attached', ref.id);
+    return follower;
+  }
+
+  /** One that has many sources asks each only for what it holds: there is no place in a line to be found for it. */
+  #join(ref: PeerRef, held: number): void {
+    if (this.#core.leaving) {
+      this.#refuse(ref.id, 'unfit');
+      return;
+    }
+    this.#keep(ref, held, 0).joins = true;
+    this.#tell(ref.id, { kind: 'holds', rows: heldBits(this.#core) });
   }
 
   #move(follower: Follower, to: PeerRef, why: 'full' | 'slow' | 'leaving'): void {

@@ -90,8 +90,6 @@ export type LineAction =
   | { readonly kind: 'drop-follower'; readonly follower: PeerId }
   /** A wanted chunk that nobody delivers for now: whoever wanted it may try another way, or want it again. */
   | { readonly kind: 'give-up'; readonly row: Row; readonly why: FetchFailure; readonly what: string }
-  /** It went quiet, or its connection broke: the site shall find out whether it is still there. */
-  | { readonly kind: 'suspect'; readonly peer: PeerId }
   /** Something that a person following the log wants to know. */
   | { readonly kind: 'note'; readonly what: LineNote; readonly peer?: SourceId; readonly reason: string };
 

@@ -75,7 +75,7 @@ export class Uplink {
   tooMany(): { readonly who: Follower; readonly behind: Follower } | undefined {
     if (this.#followers.size < 2 || this.#totalRate() < SLOW_SHARE * this.#core.uplinkBest) return undefined;
     const behind = [...this.#followers.values()]
-      .filter((follower) => follower.isBehind(2 * BEHIND_MS))
+      .filter((follower) => !follower.joins && follower.isBehind(2 * BEHIND_MS))
       .sort((a, b) => b.held - a.held);
     const [first] = behind;
     const last = behind.at(-1);

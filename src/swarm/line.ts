@@ -52,7 +52,7 @@ class Line implements LineMachine {
   constructor(setup: LineSetup, options: LineOptions) {
     this.#core = new LineCore(setup, options);
     this.#wants = new Wants(setup.rows);
-    this.#up = new Upwards(this.#core, this.#wants, (id) => this.#followers.get(id) !== undefined);
+    this.#up = new Upwards(this.#core, this.#wants, (id) => this.#followers.isFed(id));
     this.#followers = new Followers(this.#core, this.#wants, {
       standing: () => this.#standing(),
       feederRef: () => this.#up.current?.ref,

@@ -1,22 +1,86 @@
-// The many sources of a mesh: which are connected, what each holds, how rare each chunk is among them.
+// The many sources of a mesh: which are connected, what each holds, how fast it is, how rare each chunk is among them.
 import type { MonotonicMs } from '../base/time.ts';
+import { hasBit } from './held-bits.ts';
 import type { LineCore } from './line-core.ts';
+import type { Standing } from './line-messages.ts';
 import type { Row } from './line-ports.ts';
 import type { PeerId, PeerRef } from './site.ts';
 
 /** Sources at a time: enough that one slow one hardly counts. */
 const MOST_SOURCES = 6;
-
+/** Whoever crosses the WAN must know what is in the site already. */
+const MOST_OF_DESIGNATED = 24;
 /** Chunks asked of one source at a time: many sources share the window. */
 const PER_SOURCE = 3;
+/** Of one that has the whole image: what only it has shall not wait behind what others have, too. */
+const PER_ORIGIN = 1;
+/** Held up is a source that takes so many times as long for a chunk as another would. */
+const HELD_UP_TIMES = 3;
+const HELD_UP_MS = 300;
 
-export interface MeshSource {
+export class MeshSource {
   readonly ref: PeerRef;
-  joined: boolean;
-  /** It holds all, so no row needs to be told. */
-  complete: boolean;
   readonly holds: Uint8Array;
+  joined = false;
+  /** It holds all, so no row needs to be told. */
+  complete = false;
+  /** It has said what it holds. */
+  told = false;
   heardAt: MonotonicMs;
+  /** Bytes came, or we began to wait for some. */
+  movedOnAt: MonotonicMs;
+  /** When the chunk that it sends now was begun. */
+  begunAt: MonotonicMs;
+  /** Bytes per millisecond, of the last chunk; 0: none yet. */
+  rate = 0;
+
+  constructor(ref: PeerRef, rows: number, now: MonotonicMs) {
+    this.ref = ref;
+    this.holds = new Uint8Array(rows);
+    this.heardAt = now;
+    this.movedOnAt = now;
+    this.begunAt = now;
+  }
+
+  has(row: Row): boolean {
+    return this.complete || this.holds[row] === 1;
+  }
+
+  stands({ held }: Standing, rows: number): void {
+    // A node that does not tell what it holds would have done so at once.
+    if (this.joined) this.told = true;
+    this.joined = true;
+    this.complete = held >= rows;
+  }
+
+  moved(now: MonotonicMs): void {
+    this.heardAt = now;
+    this.movedOnAt = now;
+  }
+
+  /** Asked for a chunk while it had nothing else to send. */
+  askedAnew(now: MonotonicMs): void {
+    this.movedOnAt = now;
+    this.begunAt = now;
+  }
+
+  arrived(bytes: number, now: MonotonicMs): void {
+    this.moved(now);
+    this.rate = bytes / Math.max(1, now - this.begunAt);
+    this.begunAt = now;
+  }
+
+  /** Would `other` have brought so many bytes long ago? */
+  isHeldUp(bytes: number, other: MeshSource, now: MonotonicMs): boolean {
+    return other.rate > 0 && now - this.begunAt > HELD_UP_MS + (HELD_UP_TIMES * bytes) / other.rate;
+  }
+
+  /** We were held up ourselves for so long. */
+  excuse(ms: number, now: MonotonicMs): void {
+    this.heardAt = Math.min(this.heardAt + ms, now);
+    this.movedOnAt = Math.min(this.movedOnAt + ms, now);
+    this.begunAt = Math.min(this.begunAt + ms, now);
+  }
 }
 
 export class MeshSources {
@@ -38,14 +102,20 @@ export class MeshSources {
     return this.#all.values();
   }
 
+  get joined(): boolean {
+    for (const source of this.#all.values()) if (source.joined) return true;
+    return false;
+  }
+
   copies(row: Row): number {
     return this.#copies[row] ?? 0;
   }
 
-  /** May it be asked for the row? The designated peer fetches what nobody holds. */
-  has(source: MeshSource, row: Row): boolean {
-    if (source.complete || source.holds[row] === 1) return true;
-    return source.ref.id === this.#core.designated && this.copies(row) === 0;
+  /** May one of them hold chunks of which we have not been told yet? */
+  get untold(): boolean {
+    for (const { told, complete, ref } of this.#all.values())
+      if (!told && !complete && (this.#core.peers.get(ref.id)?.held ?? 0) > 0) return true;
+    return false;
   }
 
   /** The source with the fewest requests that has the row; one of the whole image is spared for what nobody else has. */
@@ -53,40 +123,39 @@ export class MeshSources {
     let best: PeerId | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (const source of this.#all.values()) {
-      if (!source.joined || !this.has(source, row)) continue;
+      if (!source.joined || !this.#mayBring(source, row)) continue;
       const load = loadOf(source.ref.id);
       const origin = source.complete || source.ref.id === this.#core.designated;
       const cost = origin && this.copies(row) > 0 ? load + PER_SOURCE : load;
-      if (load >= (origin ? 1 : PER_SOURCE) || cost >= least) continue;
+      if (load >= (origin ? PER_ORIGIN : PER_SOURCE) || cost >= least) continue;
       best = source.ref.id;
       least = cost;
     }
     return best;
   }
 
-  /** Dials more while there are fewer than enough; those that hold something and the designated peer. */
+  /** Dials more while there are fewer than enough; those that hold something, and always the designated peer. */
   dial(): void {
     const core = this.#core;
-    const room = MOST_SOURCES - this.#all.size;
+    const { designated, isDesignated } = core;
+    if (designated !== undefined && !this.#all.has(designated) && core.usable(designated)) {
+      const ref = core.peers.get(designated);
+      if (ref !== undefined) this.#dial(ref);
+    }
+    const room = (isDesignated ? MOST_OF_DESIGNATED : MOST_SOURCES) - this.#all.size;
     if (room <= 0) return;
     const candidates = [...core.peers.values()].filter(
-      ({ id, held }) => (held > 0 || id === core.designated) && !this.#all.has(id) && core.usable(id),
+      ({ id, held }) => held > 0 && !this.#all.has(id) && core.usable(id),
     );
     for (let count = 0; count < room && candidates.length > 0; count++) {
-      const designated = candidates.findIndex(({ id }) => id === core.designated);
-      const at = designated >= 0 ? designated : Math.floor(core.random.next() * candidates.length);
-      const [ref] = candidates.splice(at, 1);
-      if (ref === undefined) return;
-      const holds = new Uint8Array(core.setup.rows);
-      this.#all.set(ref.id, { ref, joined: false, complete: false, holds, heardAt: core.now });
-      core.act({ kind: 'dial', to: ref });
+      const [ref] = candidates.splice(Math.floor(core.random.next() * candidates.length), 1);
+      if (ref !== undefined) this.#dial(ref);
     }
   }
 
-  /** One bit a chunk, the first in the highest bit of the first byte. */
   holdsAll(source: MeshSource, bits: Uint8Array): void {
-    for (let row = 0; row < this.#copies.length; row++)
-      if (((bits[row >> 3] ?? 0) & (0x80 >> (row & 7))) !== 0) this.holds(source, row);
+    source.told = true;
+    for (let row = 0; row < this.#copies.length; row++) if (hasBit(bits, row)) this.holds(source, row);
   }
 
   holds(source: MeshSource, row: Row): void {
@@ -106,5 +175,17 @@ export class MeshSources {
   remove(source: MeshSource): void {
     this.#all.delete(source.ref.id);
     for (let row = 0; row < source.holds.length; row++) this.lacks(source, row);
+  }
+
+  /** The designated peer fetches what nobody holds. */
+  #mayBring(source: MeshSource, row: Row): boolean {
+    if (source.has(row)) return true;
+    return source.ref.id === this.#core.designated && this.copies(row) === 0 && !this.untold;
+  }
+
+  #dial(ref: PeerRef): void {
+    const { now, setup } = this.#core;
+    this.#all.set(ref.id, new MeshSource(ref, setup.rows, now));
+    this.#core.act({ kind: 'dial', to: ref });
   }
 }

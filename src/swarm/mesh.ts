@@ -1,8 +1,9 @@
-// The other strategy for one image: many sources at once, the rarest of the wanted chunks first, doubled at the end.
+// The other strategy for one image: many sources at once, the rarest of the wanted chunks first; whoever is idle takes
+// over what waits at a slower one.
 //
-// It speaks the messages of the line with `join` in the place of `attach`: nobody is pointed elsewhere, and every node
-// tells its followers which chunks it holds. Chunks that nobody holds are asked of the designated peer, which crosses
-// the WAN for them.
+// It speaks the messages of the line with `join` in the place of `attach`: nobody is pointed elsewhere, and its sources,
+// of a line or of the mesh, tell it which chunks they hold. Chunks that nobody holds are asked of the designated peer,
+// which crosses the WAN for them. No chunk is ever asked of two at once, so nothing comes twice.
 import { unreachable } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/time.ts';
 import { LineCore, type LineOptions, NO_SOURCE } from './line-core.ts';
@@ -19,9 +20,10 @@ import type {
 } from './line-ports.ts';
 import { Wan } from './line-wan.ts';
 import { Wants } from './line-wants.ts';
+import { heldUpElsewhere, waitingElsewhere } from './mesh-endgame.ts';
 import { MeshFollowers } from './mesh-followers.ts';
 import { type MeshSource, MeshSources } from './mesh-sources.ts';
-import type { PeerId } from './site.ts';
+import type { PeerId, PeerRef } from './site.ts';
 
 export function createMesh(setup: LineSetup, options: LineOptions = {}): LineMachine {
   return new Mesh(setup, options);
@@ -29,6 +31,10 @@ export function createMesh(setup: LineSetup, options: LineOptions = {}): LineMac
 
 /** Wanted rows that are compared for rarity. */
 const COMPARED = 64;
+/** Woken so much too late, we were held up ourselves. */
+const LATE_MS = 50;
+/** There are others to ask, so a busy source is given longer than a line gives its feeder. */
+const SILENCES = 2;
 
 class Mesh implements LineMachine {
   readonly #core: LineCore;
@@ -36,9 +42,9 @@ class Mesh implements LineMachine {
   readonly #sources: MeshSources;
   readonly #followers: MeshFollowers;
   readonly #wan = new Wan();
-  /** Endgame: rows that are also asked of a second source. */
-  readonly #doubled = new Map<Row, PeerId>();
   #beatAt: MonotonicMs = 0;
+  /** When we asked to be woken. */
+  #wakeBy: MonotonicMs = Number.POSITIVE_INFINITY;
 
   constructor(setup: LineSetup, options: LineOptions) {
     this.#core = new LineCore(setup, options);
@@ -49,9 +55,12 @@ class Mesh implements LineMachine {
 
   step(event: LineEvent, now: MonotonicMs): readonly LineAction[] {
     this.#core.now = now;
+    const lateMs = now - this.#wakeBy;
+    if (lateMs > LATE_MS) for (const source of this.#sources.all()) source.excuse(lateMs, now);
     this.#hear(event);
     this.#tick();
     if (!this.#core.paused && !this.#core.leaving) this.#pump();
+    this.#wakeBy = this.nextWake() ?? Number.POSITIVE_INFINITY;
     return this.#core.takeActions();
   }
 
@@ -68,9 +77,11 @@ class Mesh implements LineMachine {
 
   state(): LineState {
     const { now, heldCount, paused, intake } = this.#core;
-    const [feeder] = [...this.#sources.all()].filter(({ joined }) => joined);
+    const joined = [...this.#sources.all()].filter((source) => source.joined);
+    const busy = joined.find(({ ref }) => this.#wants.fetchedFrom(ref.id).size > 0);
+    const wan = this.#wants.fetchedFrom('wan').size > 0 ? 'wan' : undefined;
     return {
-      feeder: feeder?.ref.id ?? (this.#wants.fetchedFrom('wan').size > 0 ? 'wan' : undefined),
+      feeder: busy?.ref.id ?? wan ?? joined[0]?.ref.id,
       depth: this.#standing().depth,
       held: heldCount,
       rate: Math.round(intake.rate(now)),
@@ -89,7 +100,7 @@ class Mesh implements LineMachine {
         this.#wants.wakeAll();
         break;
       case 'want':
-        if (!this.#wants.any) this.#core.progressAt = this.#core.now;
+        this.#beginWaiting();
         if (!this.#core.has(event.row)) this.#wants.wantLocally(event.row);
         break;
       case 'unwant':
@@ -101,8 +112,7 @@ class Mesh implements LineMachine {
         break;
       case 'bytes':
         this.#core.progressAt = this.#core.now;
-        this.#heard(event.from);
-        this.#settleDoubled(event.from);
+        this.#sources.get(event.from)?.moved(this.#core.now);
         break;
       case 'failed':
         this.#failed(event.row, event.from, event.why, event.what);
@@ -121,9 +131,10 @@ class Mesh implements LineMachine {
         this.#lost(event.feeder, event.why, false);
         break;
       case 'follower-says':
-        this.#followers.says(event.follower, event.message.held);
+        this.#followers.says(event.follower, event.message);
         break;
       case 'follower-wants':
+        this.#beginWaiting();
         this.#followers.wants(event.follower, event.row);
         break;
       case 'follower-unwants':
@@ -138,7 +149,8 @@ class Mesh implements LineMachine {
         break;
       case 'pause':
         this.#core.paused = true;
-        this.#letGo('paused');
+        if (!this.#core.complete) this.#followers.handOn(this.#elsewhere());
+        this.#letGoAll();
         break;
       case 'resume':
         this.#core.paused = false;
@@ -146,11 +158,17 @@ class Mesh implements LineMachine {
         break;
       case 'leave':
         this.#core.leaving = true;
-        this.#letGo('leaving');
+        this.#followers.handOn(this.#elsewhere());
+        this.#letGoAll();
         break;
       default:
         unreachable(event);
     }
+  }
+
+  /** Patience begins when something is first waited for. */
+  #beginWaiting(): void {
+    if (!this.#wants.any) this.#core.progressAt = this.#core.now;
   }
 
   #tick(): void {
@@ -159,11 +177,22 @@ class Mesh implements LineMachine {
     this.#beatAt = now + limits.beatMs;
     this.#followers.beat();
     for (const source of [...this.#sources.all()]) {
-      const waits = source.joined ? limits.silenceMs : limits.dialMs;
-      if (now >= source.heardAt + waits) this.#lost(source.ref.id, 'silent', true);
+      const { id } = source.ref;
+      const waitsMs = source.joined ? SILENCES * limits.silenceMs : limits.dialMs;
+      if (now >= source.heardAt + waitsMs) {
+        this.#lost(id, 'silent', true);
+      } else if (this.#isStalled(source)) this.#lost(id, 'stalled', true);
       else if (source.joined) this.#join(source);
     }
     this.#giveUpLate();
+  }
+
+  /** It lives, has what we asked for, and sends nothing; what it fetches for us over the WAN may take its time. */
+  #isStalled(source: MeshSource): boolean {
+    const [row] = this.#wants.fetchedFrom(source.ref.id);
+    return (
+      row !== undefined && source.has(row) && this.#core.now >= source.movedOnAt + this.#core.limits.stallMs
+    );
   }
 
   #join({ ref }: MeshSource): void {
@@ -188,8 +217,7 @@ class Mesh implements LineMachine {
       case 'attached':
       case 'standing':
         if (!source.joined) this.#core.note('attached', 'one of many', id);
-        source.joined = true;
-        source.complete = message.held >= this.#core.setup.rows;
+        source.stands(message, this.#core.setup.rows);
         break;
       case 'holds':
         this.#sources.holdsAll(source, message.rows);
@@ -212,61 +240,47 @@ class Mesh implements LineMachine {
   #lost(id: PeerId, why: string, hangUp: boolean): void {
     const source = this.#sources.get(id);
     if (source === undefined) return;
-    this.#sources.remove(source);
-    for (const [row, second] of this.#doubled) {
-      if (second !== id) continue;
-      this.#doubled.delete(row);
-      if (hangUp) this.#core.act({ kind: 'cancel', row, from: id });
-    }
-    for (const row of [...this.#wants.fetchedFrom(id)]) {
-      if (hangUp) this.#core.act({ kind: 'cancel', row, from: id });
-      const second = this.#doubled.get(row);
-      this.#doubled.delete(row);
-      this.#wants.requeue(row);
-      if (second !== undefined) this.#core.act({ kind: 'cancel', row, from: second });
-    }
-    if (hangUp) this.#core.act({ kind: 'hang-up', feeder: id });
+    this.#letGo(source, hangUp);
     this.#core.setAside(id, why);
   }
 
-  #heard(from: SourceId): void {
-    const source = this.#sources.get(from);
-    if (source !== undefined) source.heardAt = this.#core.now;
+  /** What was asked of it waits for another source. */
+  #letGo(source: MeshSource, hangUp: boolean): void {
+    const { id } = source.ref;
+    this.#sources.remove(source);
+    for (const row of [...this.#wants.fetchedFrom(id)]) {
+      if (hangUp) this.#core.act({ kind: 'cancel', row, from: id });
+      this.#wants.requeue(row);
+    }
+    if (hangUp) this.#core.act({ kind: 'hang-up', feeder: id });
   }
 
   #arrived(row: Row, from: SourceId, bytes: number): void {
+    const { now } = this.#core;
     this.#core.took(bytes);
-    this.#heard(from);
+    this.#sources.get(from)?.arrived(bytes, now);
     this.#core.delivered(from);
-    const first = this.#wants.sourceOf(row);
-    const second = this.#doubled.get(row);
-    for (const other of [first, second])
-      if (other !== undefined && other !== from) this.#core.act({ kind: 'cancel', row, from: other });
-    this.#doubled.delete(row);
+    const other = this.#wants.sourceOf(row);
+    if (other !== undefined && other !== from) this.#core.act({ kind: 'cancel', row, from: other });
     this.#core.setHeld(row, true);
     if (from === 'wan') this.#wan.arrived(row);
     this.#followers.pass(row, this.#wants.settle(row));
     if (!this.#core.complete) return;
     this.#core.note('complete', `${this.#core.setup.rows} chunks`);
-    this.#letGo('complete');
+    this.#letGoAll();
   }
 
   #failed(row: Row, from: SourceId, why: FetchFailure, what: string): void {
-    const { now } = this.#core;
-    if (this.#doubled.get(row) === from) this.#doubled.delete(row);
-    else if (this.#wants.sourceOf(row) !== from) return;
-    else if (from === 'wan') {
+    if (this.#wants.sourceOf(row) !== from) return;
+    const { now, limits } = this.#core;
+    if (from === 'wan') {
       const again = why === 'missing' ? this.#wan.missed(row, now) : now;
       if (why !== 'missing') this.#wan.failed(now);
       if (again === undefined) this.#giveUp(row, why, what);
       else this.#wants.requeue(row, again);
       return;
-    } else {
-      const second = this.#doubled.get(row);
-      this.#doubled.delete(row);
-      this.#wants.requeue(row, second === undefined ? now + this.#core.limits.retryMs[0] : undefined);
-      if (second !== undefined) this.#core.act({ kind: 'cancel', row, from: second });
     }
+    this.#wants.requeue(row, now + limits.retryMs[0]);
     const source = this.#sources.get(from);
     if (source === undefined) return;
     if (why === 'missing') this.#sources.lacks(source, row);
@@ -294,20 +308,17 @@ class Mesh implements LineMachine {
   #cancelUnwanted(row: Row): void {
     const from = this.#wants.sourceOf(row);
     if (from === undefined || this.#wants.isWanted(row)) return;
-    const second = this.#doubled.get(row);
-    this.#doubled.delete(row);
     this.#core.act({ kind: 'cancel', row, from });
-    if (second !== undefined) this.#core.act({ kind: 'cancel', row, from: second });
     this.#wants.requeue(row);
   }
 
   /** Leaves all sources, and the WAN. */
-  #letGo(why: string): void {
+  #letGoAll(): void {
     for (const row of [...this.#wants.fetchedFrom('wan')]) {
       this.#core.act({ kind: 'cancel', row, from: 'wan' });
       this.#wants.requeue(row);
     }
-    for (const source of [...this.#sources.all()]) this.#lost(source.ref.id, why, true);
+    for (const source of [...this.#sources.all()]) this.#letGo(source, true);
   }
 
   #pump(): void {
@@ -335,58 +346,51 @@ class Mesh implements LineMachine {
   }
 
   #ask(row: Row, from: SourceId): void {
-    this.#wants.fetch(row, from);
+    const { now } = this.#core;
+    if (this.#wants.fetchedFrom(from).size === 0) this.#sources.get(from)?.askedAnew(now);
+    this.#followers.doesNotBring(from, row);
+    this.#wants.refetch(row, from);
     this.#core.act({ kind: 'fetch', row, from });
   }
 
   /** The source with the fewest requests that has it; over the WAN when it is ours to cross and nobody has it. */
   #choose(row: Row): SourceId | undefined {
     const best = this.#sources.cheapest(row, (id) => this.#wants.fetchedFrom(id).size);
-    if (best !== undefined || !this.#core.isDesignated || this.#sources.copies(row) > 0) return best;
+    if (best !== undefined || !this.#core.isDesignated) return best;
+    if (this.#sources.copies(row) > 0 || this.#sources.untold) return undefined;
     const { now, limits } = this.#core;
     const free = this.#wan.mayAsk(now) && this.#wants.fetchedFrom('wan').size < limits.wanRows;
     return free ? 'wan' : undefined;
   }
 
-  /** Nothing is left to ask for: an idle source doubles what a slower one has not brought yet. */
+  /** An idle source takes over what waits at a busy one, or is held up there. */
   #endgame(): void {
-    for (const source of this.#sources.all()) {
-      if (!source.joined || this.#wants.fetchedFrom(source.ref.id).size > 0) continue;
-      if ([...this.#doubled.values()].includes(source.ref.id)) continue;
-      const row = this.#lastOfBusiest(source);
-      if (row === undefined) continue;
-      this.#doubled.set(row, source.ref.id);
-      this.#core.act({ kind: 'fetch', row, from: source.ref.id });
+    for (const idle of [...this.#sources.all()]) {
+      if (!idle.joined || this.#wants.fetchedFrom(idle.ref.id).size > 0) continue;
+      const waiting = waitingElsewhere(idle, this.#sources.all(), this.#wants);
+      if (waiting !== undefined) {
+        this.#core.act({ kind: 'cancel', row: waiting.row, from: waiting.at.ref.id });
+        this.#ask(waiting.row, idle.ref.id);
+        continue;
+      }
+      const slow = heldUpElsewhere(idle, this.#sources.all(), this.#wants, this.#core);
+      if (slow === undefined) continue;
+      this.#lost(slow.ref.id, 'slow', true);
+      this.#pump();
+      return;
     }
   }
 
-  /** Of a doubled chunk the source that begins first goes on alone: nothing comes twice but what was on its way. */
-  #settleDoubled(from: SourceId): void {
-    if (this.#doubled.size === 0) return;
-    const [underWay] = this.#wants.fetchedFrom(from);
-    for (const [row, second] of this.#doubled) {
-      const first = this.#wants.sourceOf(row);
-      if (first === undefined || (second !== from && row !== underWay)) continue;
-      this.#doubled.delete(row);
-      this.#core.act({ kind: 'cancel', row, from: second === from ? first : second });
-      if (second === from) this.#wants.refetch(row, second);
-    }
-  }
-
-  #lastOfBusiest(idle: MeshSource): Row | undefined {
-    for (const { ref } of this.#sources.all()) {
-      const rows = [...this.#wants.fetchedFrom(ref.id)];
-      const row = rows.at(-1);
-      if (rows.length < 2 || row === undefined || this.#doubled.has(row)) continue;
-      if (idle.complete || idle.holds[row] === 1) return row;
-    }
+  /** Somebody else with the whole image, or on the way to it, for those whom we leave. */
+  #elsewhere(): PeerRef | undefined {
+    for (const { ref, complete } of this.#sources.all())
+      if (complete || ref.id === this.#core.designated) return ref;
     return undefined;
   }
 
   #standing(): Standing {
     const { heldCount, complete, isDesignated, intake, now } = this.#core;
-    const depth =
-      complete || isDesignated ? 0 : this.#sources.all()[Symbol.iterator]().next().done ? NO_SOURCE : 1;
+    const depth = complete || isDesignated ? 0 : this.#sources.joined ? 1 : NO_SOURCE;
     return { held: heldCount, depth, above: [], rate: Math.round(intake.rate(now)) };
   }
 }

@@ -40,7 +40,10 @@ function formatUuid(bytes: Uint8Array): string {
 
 /** First three fields with their bytes reversed. */
 function swapUuid(uuid: string): string {
-  const reverse = (field: string) => (field.match(/../g) ?? []).reverse().join('');
+  const reverse = (field: string) =>
+    Array.from(field.matchAll(/../g), ([pair]) => pair)
+      .reverse()
+      .join('');
   return uuid
     .split('-')
     .map((field, index) => (index < 3 ? reverse(field) : field))

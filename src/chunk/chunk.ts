@@ -82,11 +82,6 @@ export class PackPlan {
   #open: number[] = [];
   #openId: number | undefined;
 
-  /** Number of known slices. */
-  get slices(): number {
-    return this.#index.size;
-  }
-
   /**
    * An earlier version's tables; call it for the newest first, whose chunks sites most probably hold.
    * `isStored` tells whether a chunk is really in the tree.
@@ -178,8 +173,8 @@ export class PackPlan {
     let { wastedBytes, storedBytes } = this.summary();
     const worstFirst = this.#chunks
       .map((chunk, id) => ({ chunk, id }))
-      .filter(({ chunk }) => chunk.isOld && chunk.usedBytes > 0 && wasteOf(chunk) > 0)
-      .sort((a, b) => usedShare(a.chunk) - usedShare(b.chunk) || a.id - b.id);
+      .filter(({ chunk }) => wasteOf(chunk) > 0)
+      .sort((a, b) => usedShare(a.chunk) - usedShare(b.chunk));
     for (const { chunk, id } of worstFirst) {
       if (wastedBytes <= maxWaste * storedBytes) break;
       wastedBytes -= wasteOf(chunk);
@@ -280,5 +275,6 @@ function usedShare(chunk: PlanChunk): number {
 
 /** Stored bytes that are fetched for slices nobody asked for. */
 function wasteOf(chunk: PlanChunk): number {
-  return chunk.isOld && chunk.usedBytes > 0 ? (chunk.row?.size ?? 0) * (1 - usedShare(chunk)) : 0;
+  const { isOld, usedBytes, row } = chunk;
+  return isOld && usedBytes > 0 && row !== undefined ? row.size * (1 - usedShare(chunk)) : 0;
 }

@@ -55,7 +55,7 @@ export function isAside(standing: Standing, now: MonotonicMs): boolean {
  */
 export function askingOrder(standings: readonly Standing[], now: MonotonicMs): readonly number[] {
   const indices = standings.map((_, index) => index);
-  const until = (index: number) => standings[index]?.asideUntilMs ?? 0;
+  const until = (index: number) => (standings[index] as Standing).asideUntilMs;
   return [
     ...indices.filter((index) => until(index) <= now),
     ...indices.filter((index) => until(index) > now).sort((a, b) => until(a) - until(b)),

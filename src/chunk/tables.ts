@@ -125,17 +125,17 @@ export class SliceTable {
   byChunk(chunkRows: number): { rowsOf(chunk: number): Uint32Array } {
     const starts = new Uint32Array(chunkRows + 1);
     for (let row = 0; row < this.rows; row++) {
-      if (!this.isZero(row)) starts[this.chunk(row) + 1] = (starts[this.chunk(row) + 1] ?? 0) + 1;
+      if (!this.isZero(row)) starts[this.chunk(row) + 1] = (starts[this.chunk(row) + 1] as number) + 1;
     }
     for (let chunk = 0; chunk < chunkRows; chunk++) {
-      starts[chunk + 1] = (starts[chunk + 1] ?? 0) + (starts[chunk] ?? 0);
+      starts[chunk + 1] = (starts[chunk + 1] as number) + (starts[chunk] as number);
     }
     const filled = starts.slice(0, chunkRows);
-    const rows = new Uint32Array(starts[chunkRows] ?? 0);
+    const rows = new Uint32Array(starts[chunkRows] as number);
     for (let row = 0; row < this.rows; row++) {
       if (this.isZero(row)) continue;
       const chunk = this.chunk(row);
-      const at = filled[chunk] ?? 0;
+      const at = filled[chunk] as number;
       rows[at] = row;
       filled[chunk] = at + 1;
     }

@@ -133,9 +133,9 @@ function readOptions(
 }
 
 function untilNul(bytes: Uint8Array, field: { at: number; length: number }): Uint8Array {
-  const end = field.at + field.length;
-  const nul = bytes.indexOf(0, field.at);
-  return bytes.slice(field.at, nul === -1 ? end : Math.min(nul, end));
+  const room = bytes.slice(field.at, field.at + field.length);
+  const nul = room.indexOf(0);
+  return nul === -1 ? room : room.subarray(0, nul);
 }
 
 /**

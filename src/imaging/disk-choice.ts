@@ -2,6 +2,7 @@
 import type { DiskPolicy } from '../api/agent.ts';
 import type { DiskFacts } from '../api/identity.ts';
 import { ERROR_TABLE, type ErrorCode } from '../base/error-table.ts';
+import { assert } from '../base/errors.ts';
 
 /** Images are cut for disks of 512-byte sectors: their partition tables count in them. */
 export const IMAGE_SECTOR_BYTES = 512;
@@ -50,13 +51,14 @@ export function chooseDisk(
     return refusal('PB-DISK-NO-MATCH', `no disk is called "${match}"; there is ${list(present)}`);
   }
   const judged = meant.map((disk) => ({ disk, obstacle: obstacleOf(disk, imageBytes, policy) }));
+  const obstacles = judged.flatMap((one) => one.obstacle ?? []);
   const free = judged.filter((one) => one.obstacle === undefined).map((one) => one.disk);
   const [only, second] = free;
   if (only !== undefined && second === undefined) return { kind: 'disk', disk: only };
   if (only !== undefined) return refusal('PB-DISK-AMBIGUOUS', `${free.length} disks would do: ${list(free)}`);
-  const obstacles = judged.flatMap((one) => one.obstacle ?? []);
   const code = EASIEST_FIRST.find((easy) => obstacles.some((obstacle) => obstacle.code === easy));
-  return refusal(code ?? 'PB-DISK-NONE', obstacles.map((obstacle) => obstacle.what).join('; '));
+  assert(code !== undefined, 'every obstacle has its place in the list');
+  return refusal(code, obstacles.map((obstacle) => obstacle.what).join('; '));
 }
 
 function refusal(code: ErrorCode, what: string): DiskDecision {

@@ -27,7 +27,7 @@ export class Meter {
     if (last !== undefined && now - last.at < 250) return;
     this.#samples.push({ at: now, bytes: doneBytes });
     // One sample older than the window stays, so that the window is always full.
-    while ((this.#samples[1]?.at ?? now) <= now - WINDOW_MS) this.#samples.shift();
+    while ((this.#samples[1] as Sample).at <= now - WINDOW_MS) this.#samples.shift();
   }
 
   /** Over the last seconds; 0 when nothing moved. */

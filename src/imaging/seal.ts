@@ -34,7 +34,7 @@ export function planSeal(start: Uint8Array, withheld: readonly Withheld[], diskB
     .sort((a, b) => b.offset - a.offset);
   const elsewhere = patches.filter((patch) => !slices.some((slice) => covers(slice, patch)));
   assert(
-    elsewhere.every((patch) => patch.offset >= whole.length || slices.length === 0),
+    elsewhere.every((patch) => patch.offset >= whole.length),
     'the table at the start lies in withheld slices',
   );
   return { writes: [...elsewhere, ...slices], gpt: gpt instanceof WireError ? undefined : gpt, unread };

@@ -1,5 +1,6 @@
 // Who may start a transfer: a rate of requests per client and bounds on transfers at once, because UDP senders can be forged.
 import type { Ipv4 } from '../base/addresses.ts';
+import { assert } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/time.ts';
 
 export interface TftpLimits {
@@ -69,7 +70,8 @@ export class Admission {
 
   end(address: Ipv4): void {
     const client = this.#clients.get(address);
-    if (client !== undefined) client.transfers--;
+    assert(client !== undefined, 'a client with a transfer is remembered');
+    client.transfers--;
     this.#active--;
   }
 

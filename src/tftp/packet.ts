@@ -85,7 +85,7 @@ export function writeData(packet: Uint8Array, block: number, data: Uint8Array): 
 
 /** Sixteen bits in network order; a DataView would cost more than the rest of decoding an ACK. */
 function word(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
 }
 
 function head(opcode: number, value: number): Uint8Array {

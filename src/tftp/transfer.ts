@@ -181,7 +181,7 @@ export class Transfer implements Machine<TransferEvent, TransferAction> {
       this.#variationMs += (Math.abs(smoothed - roundTripMs) - this.#variationMs) / 4;
       this.#smoothedMs = smoothed + (roundTripMs - smoothed) / 8;
     }
-    const wanted = (this.#smoothedMs ?? roundTripMs) + 4 * this.#variationMs;
+    const wanted = this.#smoothedMs + 4 * this.#variationMs;
     this.#retryMs = Math.min(Math.max(wanted, MIN_RETRY_MS), FIRST_RETRY_MS);
   }
 

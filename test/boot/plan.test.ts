@@ -35,6 +35,14 @@ describe('the most specific assignment wins, whatever their order', () => {
     ['the newer of two', [assigned('*', 'till'), assigned('*', 'debian')], 'debian'],
     ['own disk for one, image for all', [assigned(MAC, 'local'), assigned('*', 'debian')], 'local'],
   ];
+  it('a machine whose board has no UUID is found by its other names, never by a UUID', () => {
+    const without: PlannedMachine = { id: 'm-abc', identity: { serial: 'SN-1', macs: [MAC] } };
+    const wanted = (name: string) => planFor(without, [assigned(name, 'till')], images).plan.kind;
+    expect([UUID, MAC, 'm-abc', 'SN-1', '*'].map(wanted)).toEqual([
+      'local-boot',
+      ...['image', 'image', 'image', 'image'],
+    ]);
+  });
   it.each(rows)('%s', (_, assignments, wanted) => {
     for (const order of [assignments, assignments.toReversed()]) {
       const { plan } = planFor(machine, order, images);

@@ -57,6 +57,24 @@ describe.each<{ why: string; heard: Name[]; rung: Ladder['rung']; reached: Ladde
     reached: { seen: 0 },
   },
   {
+    why: 'a file that is no NBP, from a machine never heard of, is a machine seen',
+    heard: ['kernel'],
+    rung: 'seen',
+    reached: { seen: 0 },
+  },
+  {
+    why: 'a report that tells no new rung changes nothing',
+    heard: ['agent', 'imaging', 'imaging'],
+    rung: 'imaging',
+    reached: { agent: 0, imaging: 1 },
+  },
+  {
+    why: 'after a failure, DHCP is a new boot',
+    heard: ['agent', 'failed', 'dhcp'],
+    rung: 'seen',
+    reached: { seen: 2 },
+  },
+  {
     why: 'after a script, DHCP is a new boot',
     heard: ['dhcp', 'script', 'dhcp'],
     rung: 'seen',

@@ -145,6 +145,15 @@ describe('silence', () => {
   ] as [string, ClientPacket, Partial<ReplyContext>, string][])('%s', (_, options, context, reason) => {
     expect(decide(clientPacket(options), context)).toMatchObject({ kind: 'ignore', reason });
   });
+
+  it.each([
+    [[2], 'architecture 2'],
+    [[2, 3], 'architecture 2, 3'],
+    [[], 'architecture not told'],
+  ])('names the architecture it does not know: %j', (architectures, detail) => {
+    const packet = clientPacket({ vendorClass: 'PXEClient', architectures });
+    expect(decide(packet)).toMatchObject({ reason: 'unknown-architecture', detail });
+  });
 });
 
 describe('every reply', () => {

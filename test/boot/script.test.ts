@@ -176,6 +176,15 @@ describe('text from outside', () => {
   });
 });
 
+it('a long reason is folded between words, none of them lost', () => {
+  const words = Array.from({ length: 60 }, (_, i) => `word-${i}`);
+  const script = renderScript(PLANS['local-boot'], { ...context, reason: words.join(' ') });
+  const rows = script.split('\n').filter((line) => line.startsWith('echo word-'));
+  expect(rows.length).toBeGreaterThan(5);
+  expect(rows.map((row) => row.slice('echo '.length)).join(' ')).toBe(words.join(' '));
+  for (const row of rows) expect(row.length).toBeLessThanOrEqual('echo '.length + 76);
+});
+
 it('every jump has its label, and each label stands once', () => {
   for (const script of [
     renderStartScript(context.base),

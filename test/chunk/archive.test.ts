@@ -132,6 +132,50 @@ describe('an archive', () => {
   });
 
   it.each([
+    ['short', 'b', 512],
+    ['100 bytes', 'n'.repeat(100), 512],
+    ['101 bytes', 'n'.repeat(101), 1536],
+    ['not ASCII', 'Grüße', 1536],
+    ['long, its last hundred bytes an absolute path', `a/${'b'.repeat(20)}/${'c'.repeat(99)}`, 1536],
+  ])('says a link to a name that is %s', (_what, to, length) => {
+    const entry = { kind: 'link', path: 'a', to } as const;
+    const head = encodeHead(entry);
+    expect(head).toHaveLength(length);
+    expect(decodeHead(head)).toEqual(entry);
+    // Readers without pax are not led to the root: their field of 100 bytes holds no absolute path.
+    expect(head[head.length - 512 + 157]).not.toBe('/'.charCodeAt(0));
+  });
+
+  it.each([
+    ['no number', 'x path=a\n'],
+    ['no key and value', '9 nothing'],
+    ['a length of nought', '0 path=a\n'],
+  ])('with a pax record of %s is refused', (_what, record) => {
+    const head = encodeHead({ kind: 'file', path: 'ü', size: 0, executable: false });
+    head.fill(0, 512, 1024);
+    head.set(fromText(record), 512);
+    expect(decodeHead(head)).toBeInstanceOf(WireError);
+  });
+
+  it('tells one error and nothing more, however much comes with it', () => {
+    const broken = concatBytes([
+      encodeHead({ kind: 'folder', path: 'a/../b' }),
+      archive([folder(ROOT_PATH)]),
+    ]);
+    const events = [...new ArchiveReader().push(broken)];
+    expect(events).toHaveLength(1);
+    expect(events[0]).toBeInstanceOf(WireError);
+  });
+
+  it.each([
+    ['a folder', folder('a')],
+    ['a link', link('a', 'b')],
+    ['a file in a folder', file('a/b')],
+  ])('that begins with %s, not with its own folder, is refused', (_what, made) => {
+    expect(read(archive([made]), () => 512).wrong?.message).toMatch(/before the package's folder/);
+  });
+
+  it.each([
     ['an absolute path', [file('/etc/passwd')]],
     ['a path upwards', [file('../escape')]],
     ['a path upwards later', [folder('a'), file('a/../../escape')]],
@@ -219,6 +263,19 @@ describe('links', () => {
     ['a', '', false],
   ])('%s → %s may travel: %s', (path, to, may) => {
     expect(wrongLink(path, to) === undefined).toBe(may);
+  });
+});
+
+describe('links and paths', () => {
+  const long = 'n'.repeat(4095);
+  it('are Unicode, and no longer than Linux walks', () => {
+    expect(wrongPath(long)).toBeUndefined();
+    expect(wrongPath(`${long}n`)).toMatch(/more than 4095 bytes/);
+    expect(wrongPath('ü'.repeat(2048))).toMatch(/more than 4095 bytes/);
+    expect(wrongPath('a\ud800b')).toMatch(/not Unicode/);
+    expect(wrongLink('a', long)).toBeUndefined();
+    expect(wrongLink('a', `${long}n`)).toMatch(/more than 4095 bytes/);
+    for (const to of ['a\ud800b', 'a\0b']) expect(wrongLink('a', to)).toMatch(/not Unicode/);
   });
 });
 

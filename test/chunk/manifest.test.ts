@@ -12,6 +12,7 @@ import {
   parseChunkTable,
   parseManifest,
   parseSliceTable,
+  SliceTable,
   SliceTableWriter,
 } from '../../src/chunk/manifest.ts';
 import { unzstd } from '../../src/io/zstd.ts';
@@ -66,6 +67,12 @@ describe('manifest', () => {
     ['a missing table', { chunkTable: undefined }],
   ])('refuses %s', (_what, change) => {
     expect(altered(change)).toBeInstanceOf(WireError);
+  });
+
+  it('refuses more bytes than any manifest has, unread', () => {
+    const wrong = parseManifest(new Uint8Array(70_000));
+    expect(wrong).toBeInstanceOf(WireError);
+    expect((wrong as WireError).message).toBe('manifest of 70000 bytes');
   });
 
   it('refuses another spelling of the same manifest', () => {
@@ -124,6 +131,27 @@ describe('slice table', () => {
     expect([0, 1, 2].map((chunk) => [...index.rowsOf(chunk)])).toEqual([[3], [0, 4], []]);
   });
 
+  it('is of the same image when it cuts alike, wherever the slices are stored', () => {
+    const made = (rows: readonly (readonly [length: number, digest: number | 'zero', chunk: number])[]) => {
+      const writer = new SliceTableWriter();
+      for (const [length, digest, chunk] of rows) {
+        if (digest === 'zero') writer.zero(length);
+        else writer.data(length, new Uint8Array(32).fill(digest), chunk, 0);
+      }
+      return new SliceTable(writer.bytes());
+    };
+    const one = made([
+      [512, 1, 0],
+      [512, 'zero', 0],
+    ]);
+    const same = (...rows: Parameters<typeof made>[0]) => one.isSameImage(made(rows));
+    expect(same([512, 1, 7], [512, 'zero', 0])).toBe(true);
+    expect(same([512, 1, 0])).toBe(false);
+    expect(same([1024, 1, 0], [512, 'zero', 0])).toBe(false);
+    expect(same([512, 2, 0], [512, 'zero', 0])).toBe(false);
+    expect(same([512, 1, 0], [512, 1, 0])).toBe(false);
+  });
+
   it('parses half a million rows fast and lean', () => {
     const writer = new SliceTableWriter();
     const digest = new Uint8Array(32).fill(9);
@@ -150,6 +178,8 @@ describe('both tables', () => {
     const chunks = value(parseChunkTable(chunkBytes, image.manifest));
     expect(checkTables(slices, chunks)).toBeUndefined();
     expect([...chunks]).toEqual([...image.chunks]);
+    expect(chunks.every((row) => row.size > 0)).toBe(true);
+    expect(chunks.every((row) => row.digest !== chunks.digest(1))).toBe(false);
   });
 
   it('mutated or cut anywhere give a value within bounds or a WireError', () => {

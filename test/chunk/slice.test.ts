@@ -123,6 +123,18 @@ describe('equal content', () => {
   });
 });
 
+it('cuts where a file begins behind the zeros of another, but not where its first eight bytes are zero', () => {
+  const { minBytes } = CUT_PARAMETERS;
+  // Constant sectors, of which the hash never says "cut".
+  const before = new Uint8Array(minBytes + SECTOR_BYTES).fill(0x11);
+  before.fill(0, minBytes);
+  const next = (from: number) => new Uint8Array(SECTOR_BYTES).fill(0x11, from);
+  const first = (from: number) => cutAll(Buffer.concat([before, next(from), next(0)]))[0]?.length;
+  expect(cutAll(before)).toEqual([{ kind: 'data', length: before.length }]);
+  for (const from of [0, 4]) expect(first(from), `${from} zero bytes`).toBe(before.length);
+  expect(first(8)).toBe(before.length + 2 * SECTOR_BYTES);
+});
+
 it('cuts as it always did: other cuts would share nothing with what is published', () => {
   const cuts = cutAll(diskBytes(4_000_000, 9)).map(({ kind, length }) =>
     kind === 'zero' ? -length : length,

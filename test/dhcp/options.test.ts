@@ -31,6 +31,7 @@ describe('the table', () => {
     [optionEntry(OPTIONS.clientArchitecture, [7, 9]), OPTIONS.clientArchitecture, [7, 9]],
     [optionEntry(OPTIONS.bootFile, 'snponly.efi'), OPTIONS.bootFile, 'snponly.efi'],
     [optionEntry(OPTIONS.parameterRequestList, [1, 3]), OPTIONS.parameterRequestList, [1, 3]],
+    [optionEntry(OPTIONS.clientIdentifier, hex('01 52')), OPTIONS.clientIdentifier, hex('01 52')],
   ] as const)('%j reads back as it was written', (entry, option, value) => {
     expect(readOption(new Map([entry]), option as typeof OPTIONS.subnetMask)).toEqual(value);
   });

@@ -161,5 +161,12 @@ describe('decoding', () => {
   it('text fields end at their NUL', () => {
     const packet = mustDecode(rawPacket(Uint8Array.of(255), { file: fromText('a.efi\0rubbish') }));
     expect(toText(packet.file)).toBe('a.efi');
+    expect(packet.sname).toHaveLength(0);
+  });
+
+  it('text fields may fill all their room, without a NUL', () => {
+    const [file, sname] = [new Uint8Array(128).fill(0x66), new Uint8Array(64).fill(0x73)];
+    const packet = mustDecode(rawPacket(Uint8Array.of(255), { file, sname }));
+    expect([packet.file, packet.sname]).toEqual([file, sname]);
   });
 });

@@ -66,6 +66,12 @@ const rows: readonly Row[] = [
     decides: 'PB-DISK-REMOVABLE',
   },
   {
+    machine: 'only a disk in a removable bay',
+    disks: [disk('sdb', { removable: true })],
+    decides: 'PB-DISK-REMOVABLE',
+    says: /sdb is removable/,
+  },
+  {
     machine: 'only an SD card',
     disks: [disk('mmcblk0', { transport: 'mmc' })],
     decides: 'PB-DISK-REMOVABLE',
@@ -188,6 +194,8 @@ describe('chooseDisk', () => {
 
 it('tells what lies on a disk, and sizes, in words', () => {
   expect(contentText(disk('sda', { content: { blank: false, partitions: [] } }))).toBe('unknown data');
+  const empty = { blank: false, table: 'mbr', partitions: [] } as const;
+  expect(contentText(disk('sda', { content: { ...empty, partitions: [] } }))).toBe('a mbr table');
   const whole = {
     blank: false,
     partitions: [{ name: 'sda', sizeBytes: 1, filesystem: 'ext4', label: 'data' }],

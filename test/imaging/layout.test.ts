@@ -105,6 +105,20 @@ describe('parseGpt', () => {
     );
   });
 
+  it.each([
+    ['entries of 64 bytes', 84, 64, 'odd size'],
+    ['entries of 130 bytes', 84, 130, 'odd size'],
+    ['more entries than lie there', 80, 129, 'beyond reach'],
+  ])('refuses %s, though the checksum is right', (_, at, value, message) => {
+    const { start } = make(100_000, [5_000]);
+    const header = new DataView(start.buffer, SECTOR, SECTOR);
+    header.setUint32(at, value, true);
+    header.setUint32(16, 0, true);
+    header.setUint32(16, crc32(start.subarray(SECTOR, SECTOR + 92)), true);
+    expect(parseGpt(start)).toBeInstanceOf(WireError);
+    expect((parseGpt(start) as WireError).message).toContain(message);
+  });
+
   it('takes any bytes, of any length, without an exception', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 600 }), fc.integer({ min: 0, max: 2000 }), (noise, length) => {

@@ -97,22 +97,26 @@ describe('fetching', () => {
     expect(session.trouble).toBeUndefined();
   });
 
-  it('lets others pass a chunk that is missing, asks for it again later, and fails when patience ends', () => {
-    const limits: SessionLimits = { ...DEFAULT_LIMITS, maxFetches: 1, contentPatienceMs: 3_000 };
-    const session = new Session(content(2), limits);
-    session.step({ kind: 'start' }, 0);
-    const missing: SessionEvent = { kind: 'fetch-failed', chunk: 0, why: 'missing', what: 'not there' };
-    expect(fetched(session.step(missing, 0))).toEqual([1]);
-    session.step({ kind: 'fetched', chunk: 1 }, 10);
-    session.step({ kind: 'written', chunk: 1 }, 10);
-    expect(session.nextWake()).toBe(500);
-    expect(fetched(session.step({ kind: 'wake' }, 500))).toEqual([0]);
-    expect(session.step(missing, 500)).toEqual([]);
-    expect(fetched(session.step({ kind: 'wake' }, 1500))).toEqual([0]);
-    expect(session.step(missing, 3000)).toEqual([
-      { kind: 'fail', code: 'PB-CHUNK-MISSING', what: 'not there' },
-    ]);
-  });
+  it.each([
+    ['missing', 'PB-CHUNK-MISSING'],
+    ['corrupt', 'PB-CHUNK-CORRUPT'],
+  ] as const)(
+    'lets others pass a %s chunk, asks for it again later, fails when patience ends',
+    (why, code) => {
+      const limits: SessionLimits = { ...DEFAULT_LIMITS, maxFetches: 1, contentPatienceMs: 3_000 };
+      const session = new Session(content(2), limits);
+      session.step({ kind: 'start' }, 0);
+      const missing: SessionEvent = { kind: 'fetch-failed', chunk: 0, why, what: 'not there' };
+      expect(fetched(session.step(missing, 0))).toEqual([1]);
+      session.step({ kind: 'fetched', chunk: 1 }, 10);
+      session.step({ kind: 'written', chunk: 1 }, 10);
+      expect(session.nextWake()).toBe(500);
+      expect(fetched(session.step({ kind: 'wake' }, 500))).toEqual([0]);
+      expect(session.step(missing, 500)).toEqual([]);
+      expect(fetched(session.step({ kind: 'wake' }, 1500))).toEqual([0]);
+      expect(session.step(missing, 3000)).toEqual([{ kind: 'fail', code, what: 'not there' }]);
+    },
+  );
 
   it('fails when no source delivers anything for too long, and goes on where it was when resumed', () => {
     const session = new Session(content(3), { ...DEFAULT_LIMITS, maxFetches: 1, patienceMs: 1_000 });
@@ -167,12 +171,16 @@ describe('proving', () => {
     }
   });
 
-  it('fails when a slice reads back differently', () => {
-    const session = written();
-    const [piece] = piecesOf(session.step({ kind: 'flushed' }, 3));
-    if (piece === undefined) throw new Error('no piece');
-    const end = session.step({ kind: 'differs', piece, what: 'byte 0' }, 4);
+  it('fails when a slice reads back differently, once, whatever the proofs under way say later', () => {
+    const session = written({ pieceBytes: EDGE_BYTES, maxProofs: 3 });
+    const [first, second, third] = piecesOf(session.step({ kind: 'flushed' }, 3));
+    if (first === undefined || second === undefined || third === undefined) throw new Error('three pieces');
+    const end = session.step({ kind: 'differs', piece: first, what: 'byte 0' }, 4);
     expect(end).toEqual([{ kind: 'fail', code: 'PB-DISK-READ-BACK', what: 'byte 0' }]);
+    expect(session.step({ kind: 'differs', piece: second, what: 'byte 1' }, 5)).toEqual([]);
+    expect(session.step({ kind: 'proved', piece: third, rezeroed: false }, 6)).toEqual([]);
+    expect(session.provedBytes).toBe(0);
+    expect(session.phase).toBe('failed');
   });
 });
 

@@ -45,6 +45,41 @@ describe('describeDisk', () => {
     expect(describeBytes(bootSector)).toEqual({ blank: false, partitions: [] });
   });
 
+  it('names a file system without a partition table, with the label that people gave it', () => {
+    const bytes = new Uint8Array(4 * MIB);
+    bytes.set([0x53, 0xef], 1080);
+    expect(describeBytes(bytes).partitions).toEqual([
+      { name: 'sda', sizeBytes: 4 * MIB, filesystem: 'ext4' },
+    ]);
+    bytes.set(new TextEncoder().encode('root'), 1144);
+    expect(describeBytes(bytes).partitions[0]).toMatchObject({ filesystem: 'ext4', label: 'root' });
+    // All sixteen bytes of the field, so that no NUL ends it.
+    bytes.set(new TextEncoder().encode('a-root-of-16-byt'), 1144);
+    expect(describeBytes(bytes).partitions[0]).toMatchObject({ label: 'a-root-of-16-byt' });
+  });
+
+  it.each([
+    ['what FAT writes when there is none', 'NO NAME    '],
+    ['unprintable bytes', 'ab\x01\x02'],
+    ['blanks', '           '],
+  ])('%s is no label', (_, label) => {
+    const start = new Uint8Array(4096);
+    start.set(new TextEncoder().encode('FAT32   '), 82);
+    start.set(new TextEncoder().encode(label), 71);
+    expect(recogniseFilesystem(start)).toEqual({ filesystem: 'vfat' });
+  });
+
+  it('a partition that begins behind the end of the disk holds nothing known', () => {
+    const bytes = new Uint8Array(4 * MIB);
+    bytes.set([0x80, 0, 0, 0, 0x07, 0, 0, 0, 0, 0, 1, 0, 0, 4, 0, 0], 446);
+    bytes.set([0x55, 0xaa], 510);
+    expect(describeBytes(bytes)).toEqual({
+      blank: false,
+      table: 'mbr',
+      partitions: [{ name: 'sda1', sizeBytes: 1024 * 512 }],
+    });
+  });
+
   it('takes any bytes, however hostile, without an exception', () => {
     fc.assert(
       fc.property(

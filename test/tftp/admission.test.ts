@@ -29,6 +29,10 @@ it('bounds the transfers of one client and of all', () => {
   expect(admission.begin(kiosk, 0)).toBeUndefined();
 });
 
+it('an end without a beginning is our own bug', () => {
+  expect(() => new Admission(limits).end(till)).toThrow('assertion failed: a client with a transfer');
+});
+
 it('a flood of forged senders does not make it forget a running transfer', () => {
   const admission = new Admission({ ...limits, total: 100 });
   admission.begin(till, 0);

@@ -66,6 +66,15 @@ describe('without loss', () => {
     ]);
   });
 
+  it('a wake-up before the start sends nothing', () => {
+    const transfer = transferOf();
+    expect(transfer.nextWake()).toBeUndefined();
+    play(transfer, [
+      [0, 'wake', ''],
+      [1, 'start', 'data 1'],
+    ]);
+  });
+
   it('OACK first when options were agreed (RFC 2347)', () => {
     play(transferOf({ options: ANY_OPTION }), [
       [0, 'start', 'oack'],

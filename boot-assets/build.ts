@@ -5,13 +5,14 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { isPeerbootError } from '../src/base/errors.ts';
 import { CACHE } from '../tools/cache.ts';
-import { KERNELS, type KernelKind, NBP_NAMES, type NbpName } from './base.ts';
+import { KERNELS, type KernelKind, NBP_NAMES } from './base.ts';
+import type { Architecture } from './initramfs.ts';
 import { ensureBootAssets } from './recipe.ts';
 
 export { type BootAssets, type BootAssetsWish, ensureBootAssets } from './recipe.ts';
 
-const USAGE = `Usage: npm run boot-assets -- [--kernel ${Object.keys(KERNELS).join('|')}] [--root <root.json>] [--nbp <name>=<path>]… [--firmware <folder>]
-NBPs: ${NBP_NAMES.join(', ')}`;
+const USAGE = `Usage: npm run boot-assets -- [--kernel ${Object.keys(KERNELS).join('|')}] [--arch x64|arm64]… [--root <root.json>] [--nbp <name>=<path>]… [--firmware <folder>]
+NBPs: ${NBP_NAMES.join(', ')}, or any name with a letter or digit first`;
 
 async function main(words: string[]): Promise<number> {
   const { values } = parseArgs({
@@ -20,17 +21,22 @@ async function main(words: string[]): Promise<number> {
       kernel: { type: 'string', default: 'generic' },
       root: { type: 'string' },
       firmware: { type: 'string' },
+      arch: { type: 'string', multiple: true, default: ['x64'] },
       nbp: { type: 'string', multiple: true, default: [] },
     },
   });
-  const nbps = values.nbp.map((pair) => pair.split(/=(.*)/).slice(0, 2) as [NbpName, string]);
-  const isKnown = Object.hasOwn(KERNELS, values.kernel) && nbps.every(([name]) => NBP_NAMES.includes(name));
+  const nbps = values.nbp.map((pair) => pair.split(/=(.*)/).slice(0, 2) as [string, string]);
+  const isKnown =
+    Object.hasOwn(KERNELS, values.kernel) &&
+    values.arch.every((arch) => arch === 'x64' || arch === 'arm64') &&
+    nbps.every(([name]) => /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name));
   if (!isKnown || nbps.some(([, path]) => !existsSync(path ?? ''))) {
     console.error(USAGE);
     return 2;
   }
   const { folder, provenance } = await ensureBootAssets({
     kernel: values.kernel as KernelKind,
+    architectures: values.arch as Architecture[],
     root: values.root,
     firmware: values.firmware,
     nbps: Object.fromEntries(nbps),
@@ -39,7 +45,7 @@ async function main(words: string[]): Promise<number> {
   pointAt(folder);
   for (const { name, sizeBytes, sha256, origin, version } of provenance.files) {
     const size = `${(sizeBytes / 1e6).toFixed(2)} MB`.padStart(10);
-    console.log(`${name.padEnd(14)} ${size}  ${sha256.slice(0, 16)}  ${origin} ${version}`);
+    console.log(`${name.padEnd(18)} ${size}  ${sha256.slice(0, 16)}  ${origin} ${version}`);
   }
   if (provenance.trustRoot === null)
     console.log('no trust root inside: give --root <root.json> for real use');

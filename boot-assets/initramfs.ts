@@ -7,12 +7,18 @@ import { run } from '../tools/run.ts';
 import { type CpioEntry, cpio } from './cpio.ts';
 import { chooseModules, kernelVersion } from './modules.ts';
 
+/** Processors that an agent is built for, as Node calls them. */
+export type Architecture = 'x64' | 'arm64';
+
 export interface Ingredients {
+  readonly architecture: Architecture;
   /** Folders of unpacked Debian packages. */
   readonly kernel: string;
   readonly busybox: string;
+  /** The same version of busybox for this host's processor, which tells its applets. */
+  readonly hostBusybox: string;
   readonly libraries: readonly string[];
-  /** Path of Node's program. */
+  /** Path of Node's program, its symbols taken off where the host can do that. */
   readonly node: string;
   /** An empty folder to work in. */
   readonly scratch: string;
@@ -20,7 +26,21 @@ export interface Ingredients {
 
 /** What Node is linked with, all from libc6, libgcc-s1 and libstdc++6. */
 const LIBRARIES = ['libc', 'libdl', 'libgcc_s', 'libm', 'libpthread', 'libresolv', 'libstdc++'];
-const LOADER = 'ld-linux-x86-64.so.2';
+/** Where Debian keeps libraries, and where every program expects its loader (the processors' ABIs). */
+const ABI = {
+  x64: {
+    libraries: 'lib/x86_64-linux-gnu',
+    loader: 'ld-linux-x86-64.so.2',
+    link: 'lib64',
+    linkTo: 'lib/x86_64-linux-gnu',
+  },
+  arm64: {
+    libraries: 'lib/aarch64-linux-gnu',
+    loader: 'ld-linux-aarch64.so.1',
+    link: 'lib/ld-linux-aarch64.so.1',
+    linkTo: 'aarch64-linux-gnu/ld-linux-aarch64.so.1',
+  },
+} as const;
 /** Empty in the archive: mounted over, or written to, later. */
 const FOLDERS = ['dev', 'etc', 'mnt', 'proc', 'root', 'run', 'sys', 'tmp', 'usr', 'var'];
 
@@ -59,40 +79,39 @@ export function pack(archive: Uint8Array): Uint8Array {
 /** The big archive, not yet compressed: Node with its libraries, busybox, drivers, init. */
 export async function systemArchive(from: Ingredients): Promise<Uint8Array> {
   const busybox = join(from.busybox, 'bin/busybox');
-  const applets = (await run(busybox, ['--list'])).trim().split('\n');
-  const node = join(from.scratch, 'node');
-  await run('strip', ['--strip-all', '--enable-deterministic-archives', '-o', node, from.node]);
+  const applets = (await run(join(from.hostBusybox, 'bin/busybox'), ['--list'])).trim().split('\n');
   const files: CpioEntry[] = [
     file('init', readFileSync(new URL('./init.sh', import.meta.url)), true),
     file('bin/busybox', readFileSync(busybox), true),
-    file('bin/node', readFileSync(node), true),
+    file('bin/node', readFileSync(from.node), true),
     file('etc/mdev.conf', fromText('$MODALIAS=.* 0:0 660 @modprobe -q -b "$MODALIAS"\n'), false),
     ...applets.filter((name) => name !== 'busybox').map((name) => link(`bin/${name}`, 'busybox')),
     // The kernel calls /sbin/modprobe for what it needs; scripts look in /usr/bin.
     ...['sbin', 'usr/bin', 'usr/sbin'].map((path) => link(path, path.startsWith('usr/') ? '../bin' : 'bin')),
-    link('lib64', 'lib/x86_64-linux-gnu'),
+    link(ABI[from.architecture].link, ABI[from.architecture].linkTo),
     link('etc/mtab', '/proc/self/mounts'),
     // The kernel opens it before our first process has mounted anything.
     { kind: 'character-device', path: 'dev/console', major: 5, minor: 1 },
-    ...libraries(from.libraries),
+    ...libraries(from),
     ...(await modules(from)),
   ];
   const folders = new Set([...FOLDERS, ...foldersOf(files).map(({ path }) => path)]);
   return cpio([...Array.from(folders, (path): CpioEntry => ({ kind: 'folder', path })), ...files]);
 }
 
-function libraries(packages: readonly string[]): CpioEntry[] {
+function libraries({ architecture, libraries: packages }: Ingredients): CpioEntry[] {
+  const abi = ABI[architecture];
   const homes = packages.flatMap((folder) =>
-    ['lib/x86_64-linux-gnu', 'usr/lib/x86_64-linux-gnu'].map((path) => join(folder, path)),
+    [abi.libraries, `usr/${abi.libraries}`].map((path) => join(folder, path)),
   );
   const found = homes.flatMap((home) => listed(home).map((name) => ({ name, path: join(home, name) })));
   return [
     ...LIBRARIES.map((name) => new RegExp(`^${name.replaceAll('+', '\\+')}\\.so\\.\\d+$`)),
-    new RegExp(LOADER),
+    new RegExp(`^${abi.loader.replaceAll('.', '\\.')}$`),
   ].map((pattern) => {
     const one = found.find(({ name }) => pattern.test(name));
     if (one === undefined) throw new Error(`no library like ${pattern.source}`);
-    return file(`lib/x86_64-linux-gnu/${one.name}`, readFileSync(one.path), true);
+    return file(`${abi.libraries}/${one.name}`, readFileSync(one.path), true);
   });
 }
 

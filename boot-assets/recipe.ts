@@ -4,66 +4,75 @@ import { linkSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { cached, ROOT, recipeDigest } from '../tools/cache.ts';
 import { ensureHost } from '../tools/host.ts';
-import { ensureBase, type KernelKind, NBP_NAMES, type NbpName } from './base.ts';
+import { type Base, ensureBase, type KernelKind, NBP_NAMES } from './base.ts';
 import { bundleAgent } from './bundle.ts';
-import { frontArchive, pack } from './initramfs.ts';
-import { type Ingredient, type Provenance, writeProvenance } from './provenance.ts';
+import { type Architecture, frontArchive, pack } from './initramfs.ts';
+import { type AssetFile, type Ingredient, type Provenance, writeProvenance } from './provenance.ts';
+import { unifiedKernelImage } from './uki.ts';
 
 export interface BootAssetsWish {
   /** TUF root metadata (`root.json`) that the agent pins: bytes, or a path. Without it the agent refuses to image. */
   readonly root?: Uint8Array | string | undefined;
   readonly kernel?: KernelKind;
-  /** NBPs of one's own in place of Debian's: name → path. */
-  readonly nbps?: Readonly<Partial<Record<NbpName, string>>>;
+  /** Processors that there shall be an agent for; x64 alone when not said. */
+  readonly architectures?: readonly Architecture[];
+  /** NBPs of one's own, also in place of Debian's: name at the boot host → path. */
+  readonly nbps?: Readonly<Record<string, string>>;
   /** A folder with firmware for NICs, laid into the initramfs as /lib/firmware: Debian's main archive has none. */
   readonly firmware?: string | undefined;
   readonly progress?: (line: string) => void;
 }
 
 export interface BootAssets {
-  /** Holds the NBPs, `vmlinuz`, `initramfs.img` and `provenance.json`; its name is the digest of the recipe. */
+  /** Holds the NBPs, kernels, initramfs and `provenance.json`; its name is the digest of the recipe. */
   readonly folder: string;
   readonly provenance: Provenance;
 }
+
+/** Names at the boot host of one processor's agent: kernel, initramfs, and the two as one program of UEFI. */
+export function agentFiles(architecture: Architecture): { kernel: string; initramfs: string; uki: string } {
+  const suffix = architecture === 'x64' ? '' : `-${architecture}`;
+  return {
+    kernel: `vmlinuz${suffix}`,
+    initramfs: `initramfs${suffix}.img`,
+    uki: `peerboot-${architecture}.efi`,
+  };
+}
+
+/** It names no peer: the program is the same everywhere, so the agent looks for its peer itself. */
+const UKI_COMMAND_LINES: Readonly<Record<Architecture, string>> = {
+  x64: 'console=ttyS0,115200 console=tty0 quiet',
+  arm64: 'console=ttyAMA0,115200 console=tty0 quiet',
+};
 
 /** Builds what is not in the cache yet; with everything there it takes about a second. */
 export async function ensureBootAssets(wish: BootAssetsWish = {}): Promise<BootAssets> {
   const progress = wish.progress ?? (() => {});
   await ensureHost('assets', progress);
-  const base = await ensureBase(wish.kernel ?? 'generic', progress);
+  const kernel = wish.kernel ?? 'generic';
   const root = typeof wish.root === 'string' ? readFileSync(wish.root) : wish.root;
   const agent = await bundleAgent();
-  const modifiedSeconds = base.facts.builtSeconds;
-  const front = pack(frontArchive({ agent, root, firmware: wish.firmware, modifiedSeconds }));
+  const parts: Part[] = [];
+  for (const architecture of wish.architectures ?? (['x64'] as const)) {
+    const base = await ensureBase({ architecture, kernel, progress });
+    const modifiedSeconds = base.facts.builtSeconds;
+    const front = pack(frontArchive({ agent, root, firmware: wish.firmware, modifiedSeconds }));
+    parts.push({ architecture, base, front });
+  }
   const own = Object.entries(wish.nbps ?? {}).map(([name, path]) => ({ name, bytes: readFileSync(path) }));
   const digest = recipeDigest([
-    base.digest,
-    sha256(front),
+    parts.map(({ architecture, base, front }) => [architecture, base.digest, sha256(front)]),
     own.map(({ name, bytes }) => [name, sha256(bytes)]),
-    readFileSync(new URL(import.meta.url), 'utf8'),
+    RECIPE.map((name) => readFileSync(new URL(name, import.meta.url), 'utf8')),
   ]);
   const folder = await cached('assets', digest, async (into) => {
-    const ours = new Set(own.map(({ name }) => name));
-    for (const name of ['vmlinuz', ...NBP_NAMES.filter((name) => !ours.has(name))]) {
-      linkSync(join(base.folder, name), join(into, name));
-    }
     for (const { name, bytes } of own) writeFileSync(join(into, name), bytes);
-    // The kernel unpacks archives one after the other, as it does with processors' microcode.
-    const system = readFileSync(join(base.folder, 'system.img'));
-    writeFileSync(join(into, 'initramfs.img'), Buffer.concat([front, system]));
-    const { facts } = base;
+    const files = parts.flatMap((part) => lay(part, into, new Set(own.map(({ name }) => name))));
+    const ingredients = parts.flatMap(({ base }) => base.facts.ingredients);
     writeProvenance(into, {
-      files: [
-        ...NBP_NAMES.map((name) =>
-          ours.has(name)
-            ? { name, origin: 'user-supplied', version: 'unknown' }
-            : { name, origin: 'Debian package ipxe', version: facts.ipxeVersion },
-        ),
-        { name: 'vmlinuz', origin: `Debian package ${facts.kernelPackage}`, version: facts.kernelVersion },
-        { name: 'initramfs.img', origin: 'Peerboot, of the ingredients', version: peerbootVersion() },
-      ],
+      files: [...own.map(({ name }) => ({ name, origin: 'user-supplied', version: 'unknown' })), ...files],
       ingredients: [
-        ...facts.ingredients,
+        ...ingredients.filter((one, i) => ingredients.findIndex(({ sha256 }) => sha256 === one.sha256) === i),
         { origin: 'Peerboot agent', version: peerbootVersion(), sha256: sha256(agent) },
         ...firmwareIngredients(wish.firmware),
       ],
@@ -73,6 +82,46 @@ export async function ensureBootAssets(wish: BootAssetsWish = {}): Promise<BootA
   const provenance = JSON.parse(readFileSync(join(folder, 'provenance.json'), 'utf8')) as Provenance;
   return { folder, provenance };
 }
+
+/** Files whose text decides what is made of the bases. */
+const RECIPE = ['recipe.ts', 'pe.ts', 'uki.ts'];
+
+interface Part {
+  readonly architecture: Architecture;
+  readonly base: Base;
+  readonly front: Uint8Array;
+}
+
+/** Lays one processor's files into the folder, and tells what they are. */
+function lay({ architecture, base, front }: Part, into: string, ours: ReadonlySet<string>): LaidFile[] {
+  const { kernel, initramfs, uki } = agentFiles(architecture);
+  const version = peerbootVersion();
+  const laid: LaidFile[] = [];
+  const link = (from: string, file: LaidFile) => {
+    linkSync(join(base.folder, from), join(into, file.name));
+    laid.push(file);
+  };
+  for (const name of architecture === 'x64' ? NBP_NAMES : []) {
+    if (!ours.has(name)) link(name, { name, origin: 'Debian package ipxe', version: base.facts.ipxeVersion });
+  }
+  const { kernelPackage, kernelVersion } = base.facts;
+  link('vmlinuz', { name: kernel, origin: `Debian package ${kernelPackage}`, version: kernelVersion });
+  // The kernel unpacks archives one after the other, as it does with processors' microcode.
+  const whole = Buffer.concat([front, readFileSync(join(base.folder, 'system.img'))]);
+  writeFileSync(join(into, initramfs), whole);
+  const program = unifiedKernelImage({
+    stub: readFileSync(join(base.folder, 'stub.efi')),
+    kernel: readFileSync(join(base.folder, 'vmlinuz')),
+    initramfs: whole,
+    commandLine: UKI_COMMAND_LINES[architecture],
+    version,
+  });
+  writeFileSync(join(into, uki), program);
+  const origin = 'Peerboot, of the ingredients';
+  return [...laid, { name: initramfs, origin, version }, { name: uki, origin, version }];
+}
+
+type LaidFile = Pick<AssetFile, 'name' | 'origin' | 'version'>;
 
 function firmwareIngredients(folder: string | undefined): Ingredient[] {
   if (folder === undefined) return [];

@@ -6,6 +6,9 @@ import { PeerbootError } from '../src/base/errors.ts';
 import { CACHE } from './cache.ts';
 import { run } from './run.ts';
 
+/** As Debian calls processors. */
+export type DebianArchitecture = 'amd64' | 'arm64';
+
 export interface DebianPackage {
   readonly name: string;
   readonly version: string;
@@ -19,13 +22,14 @@ export interface DebianPackage {
 export async function describePackages(
   names: readonly string[],
   progress: (line: string) => void,
+  architecture: DebianArchitecture = 'amd64',
 ): Promise<readonly DebianPackage[]> {
-  const found = await query(names);
+  const found = await query(names, architecture);
   const missing = names.filter((name) => !found.has(name));
   if (missing.length > 0 && process.getuid?.() === 0) {
-    progress('apt-get update');
-    await run('apt-get', ['-o', 'DPkg::Lock::Timeout=300', 'update', '-q']);
-    for (const [name, one] of await query(missing)) found.set(name, one);
+    progress(architecture === 'amd64' ? 'apt-get update' : `apt-get update (${architecture})`);
+    await run('apt-get', [...aptOptions(architecture), '-o', 'DPkg::Lock::Timeout=300', 'update', '-q']);
+    for (const [name, one] of await query(missing, architecture)) found.set(name, one);
   }
   return names.map((name) => {
     const one = found.get(name);
@@ -39,12 +43,37 @@ export async function describePackages(
   });
 }
 
-async function query(names: readonly string[]): Promise<Map<string, DebianPackage>> {
+/**
+ * Another processor's packages have lists of their own, beside the host's: it is not made a machine of two
+ * architectures (`dpkg --add-architecture`) for our sake.
+ */
+function aptOptions(architecture: DebianArchitecture): string[] {
+  if (architecture === 'amd64') return [];
+  const home = join(CACHE, `apt-${architecture}`);
+  for (const folder of ['lists/partial', 'archives/partial'])
+    mkdirSync(join(home, folder), { recursive: true });
+  return [
+    ['APT::Architecture', architecture],
+    ['APT::Architectures', architecture],
+    ['Dir::State::lists', join(home, 'lists')],
+    ['Dir::State::status', '/dev/null'],
+    ['Dir::Cache', home],
+    ['APT::Sandbox::User', 'root'],
+  ].flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+}
+
+async function query(
+  names: readonly string[],
+  architecture: DebianArchitecture,
+): Promise<Map<string, DebianPackage>> {
   // apt-cache ends with 100 when one of several names is unknown, yet prints the others.
   const text = await run('sh', [
     '-c',
-    'apt-cache show --no-all-versions "$@" 2>/dev/null; true',
+    'apt-cache "$@" 2>/dev/null; true',
     'sh',
+    ...aptOptions(architecture),
+    'show',
+    '--no-all-versions',
     ...names,
   ]);
   const all = text
@@ -74,9 +103,12 @@ export async function fetchPackage(
   mkdirSync(scratch, { recursive: true });
   try {
     // Root's apt would hand the work to a user who may not write here.
-    await run('apt-get', ['-o', 'APT::Sandbox::User=root', 'download', '-q', `${name}=${version}`], {
-      cwd: scratch,
-    });
+    const options = [
+      ...aptOptions(architecture === 'arm64' ? 'arm64' : 'amd64'),
+      '-o',
+      'APT::Sandbox::User=root',
+    ];
+    await run('apt-get', [...options, 'download', '-q', `${name}=${version}`], { cwd: scratch });
     const [file] = readdirSync(scratch);
     if (file === undefined || digestOf(join(scratch, file)) !== sha256) {
       throw new PeerbootError('PB-BUILD-FAILED', `${name} ${version} is not what the package lists say`);

@@ -38,8 +38,15 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 describe('boot assets', () => {
   it('hold every file that a boot host serves, and nothing else', () => {
-    const names = ['initramfs.img', 'ipxe.efi', 'provenance.json', 'snponly.efi', 'undionly.kpxe', 'vmlinuz'];
-    expect(readdirSync(assets.folder).sort()).toEqual(names);
+    expect(readdirSync(assets.folder).sort()).toEqual([
+      'initramfs.img',
+      'ipxe.efi',
+      'peerboot-x64.efi',
+      'provenance.json',
+      'snponly.efi',
+      'undionly.kpxe',
+      'vmlinuz',
+    ]);
   });
 
   it('are what provenance.json says, which names no host', () => {
@@ -65,6 +72,19 @@ describe('boot assets', () => {
     for (const [, path] of index.matchAll(/^(\S+):/gm)) {
       expect(existsSync(join(unpacked, 'lib/modules', version, path ?? '')), path).toBe(true);
     }
+  });
+
+  it('hold kernel, initramfs and command line as one program, which others read as we wrote it', async () => {
+    const uki = join(assets.folder, 'peerboot-x64.efi');
+    const section = async (name: string) => {
+      const path = join(scratch, name);
+      await run('objcopy', ['-O', 'binary', `--only-section=${name}`, uki, path]);
+      return readFileSync(path);
+    };
+    expect(sha256(await section('.linux'))).toBe(sha256(readFileSync(join(assets.folder, 'vmlinuz'))));
+    expect(sha256(await section('.initrd'))).toBe(sha256(readFileSync(join(assets.folder, 'initramfs.img'))));
+    expect((await section('.cmdline')).toString()).not.toContain('peerboot.peer');
+    expect((await section('.sbat')).toString()).toMatch(/^sbat,1,[\s\S]*\npeerboot,1,/);
   });
 
   it('take an iPXE of the user’s own, and say whose it is', async () => {
@@ -95,8 +115,8 @@ describe('boot assets', () => {
   });
 
   it('come out the same when built again', async () => {
-    const first = await ensureBase('cloud', quiet);
-    const second = await ensureBase('cloud', quiet, `test ${process.pid}`);
+    const first = await ensureBase({ kernel: 'cloud', progress: quiet });
+    const second = await ensureBase({ kernel: 'cloud', progress: quiet, again: `test ${process.pid}` });
     try {
       expect(second.folder).not.toBe(first.folder);
       for (const name of readdirSync(first.folder)) {

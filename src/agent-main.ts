@@ -4,13 +4,15 @@ import { appendFileSync, readFileSync, statSync } from 'node:fs';
 import { arch, totalmem } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import { createDisplay } from './agent/display.ts';
-import type { AgentPorts, MachinePort, ScreenPort, SitePort } from './agent/ports.ts';
-import { ERROR_TABLE } from './base/error-table.ts';
+import { createFoundPeer, peersOffered } from './agent/found-peer.ts';
+import type { Address, AgentPorts, MachinePort, SitePort } from './agent/ports.ts';
+import { ROUTES } from './api/routes.ts';
+import type { Ipv4, Mac } from './base/addresses.ts';
 import { PeerbootError } from './base/errors.ts';
 import type { Log } from './base/log.ts';
 import { openBlockDevice } from './io/block-device.ts';
 import { type DiskThreads, startDiskThreads } from './io/block-device-threads.ts';
-import { isSecureBoot, isUefi, setBootEntry } from './io/boot-entry.ts';
+import { bootDiskNext, isSecureBoot, isUefi, setBootEntry } from './io/boot-entry.ts';
 import { systemClock, systemTimers } from './io/clock.ts';
 import { readDisks } from './io/disks.ts';
 import { bringNetworkUp } from './io/network-up.ts';
@@ -60,8 +62,20 @@ function machinePort(log: Log, threads: DiskThreads): MachinePort {
     async setBootEntry(description, system) {
       if (isUefi()) setBootEntry(description, system, log);
     },
-    leave,
+    async leave(how) {
+      if (how === 'reboot' && isUefi()) startFromDisk(log);
+      await leave(how);
+    },
   };
+}
+
+/** A wish, no duty: firmware that refuses it (a full variable store) must not keep the machine from restarting. */
+function startFromDisk(log: Log): void {
+  try {
+    bootDiskNext(log);
+  } catch (error) {
+    log.warn({ err: error }, 'the firmware did not take BootNext');
+  }
 }
 
 /** Its parts are loaded when the peer has told of a site: the first steps of a slow machine shall not wait for them. */
@@ -142,11 +156,15 @@ async function main(): Promise<void> {
   await boundDirtyBytes();
   const screen = createDisplay(systemClock, {
     screen: openTerminal('/dev/tty0'),
-    serial: openTerminal('/dev/ttyS0'),
+    serial: openTerminal(arch() === 'arm64' ? '/dev/ttyAMA0' : '/dev/ttyS0'),
   });
   const base = kernelCommandLine().get('peerboot.peer') ?? '';
-  if (!/^https?:\/\/[^/]+$/.test(base)) return showStranded(screen, base);
-  const peer = createAgentPeer(base);
+  let address: Address | undefined;
+  const peer = createFoundPeer({
+    told: /^https?:\/\/[^/]+$/.test(base) ? base : undefined,
+    connect: createAgentPeer,
+    find: async () => (address === undefined ? [] : findPeers(address)),
+  });
   let peerWallMs = Number.NaN;
   const builtMs = statSync(TRUST_ROOT, { throwIfNoEntry: false })?.mtimeMs ?? Number.NaN;
   const ports: AgentPorts = {
@@ -154,9 +172,17 @@ async function main(): Promise<void> {
     timers: systemTimers,
     log,
     machine: machinePort(log, threads),
-    network: { up: (note) => bringNetworkUp({ log, note }) },
+    network: {
+      async up(note) {
+        address = await bringNetworkUp({ log, note });
+        return address;
+      },
+    },
     peer: {
-      ...peer,
+      get base() {
+        return peer.base;
+      },
+      report: peer.report,
       async checkIn(checkIn) {
         const answer = await peer.checkIn(checkIn);
         peerWallMs = answer.wallMs;
@@ -175,16 +201,28 @@ async function main(): Promise<void> {
   stay();
 }
 
-/** Whoever booted this machine did not say where the peer is: nothing to do but to say so. */
-function showStranded(screen: ScreenPort, base: string): void {
-  const code = 'PB-PEER-UNNAMED';
-  const what = `the kernel command line has peerboot.peer=${base}, not http://address:port`;
-  screen.show({
-    step: 'failed',
-    version: VERSION,
-    failure: { code, what, remedy: ERROR_TABLE[code].remedy },
+/** Long enough for a switch and a busy peer; a boot host that is not the first choice answers a little later. */
+const SEARCH_MS = 1_500;
+
+/** Asks as iPXE would where the script is: across routers, too, where a relay made the network boot possible. */
+async function findPeers({ ipv4, mac }: Address): Promise<readonly string[]> {
+  const [{ probeServers }, { openUdp }] = await Promise.all([
+    import('./service/dhcp-probe.ts'),
+    import('./io/udp.ts'),
+  ]);
+  const servers = await probeServers({
+    openUdp,
+    address: ipv4.replace(/\/.*/, '') as Ipv4,
+    mac: mac as Mac,
+    timers: systemTimers,
+    random: { next: Math.random },
+    as: 'ipxe',
+    listenMs: SEARCH_MS,
   });
-  stay();
+  return peersOffered(
+    servers.map(({ file }) => file),
+    ROUTES.start,
+  );
 }
 
 /** The machine restarts any moment, or stays as it is: either way this program does not end. */

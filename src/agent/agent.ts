@@ -41,7 +41,7 @@ export async function runAgent(ports: AgentPorts, options: AgentOptions): Promis
   const narrator = new Narrator(options.version, ports.screen);
   const { identity } = machine.facts();
   narrator.tell({
-    peer: peer.base,
+    ...(peer.base === '' ? {} : { peer: peer.base }),
     product: [identity.manufacturer, identity.product].filter(Boolean).join(' '),
     serial: identity.serial,
     mac: identity.macs[0],
@@ -60,7 +60,8 @@ export async function runAgent(ports: AgentPorts, options: AgentOptions): Promis
 
   for (;;) {
     const answer = await insist(ports, narrator, ask);
-    narrator.tell({ site: answer.site, machine: answer.machine });
+    // A peer that had to be looked for has its address only now, and another one may have taken its place.
+    narrator.tell({ peer: peer.base, site: answer.site, machine: answer.machine });
     log.info({ machine: answer.machine, plan: answer.plan }, 'checked in');
     const left = await followPlan(answer, answer.plan);
     if (left) return;

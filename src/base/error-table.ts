@@ -267,15 +267,15 @@ export const ERROR_TABLE = {
     means: 'No network card of the target got an address',
     remedy: 'Check the cable, the switch port and the DHCP server; the target tries again by itself.',
   },
+  'PB-PEER-NOT-FOUND': {
+    means: 'The agent was not told where its peer is, and none answers its search',
+    remedy:
+      'Check that `peerboot up` runs on a boot host of this network; across a router, a DHCP relay must forward to it. The target asks again by itself.',
+  },
   'PB-PEER-SILENT': {
     means: 'The peer does not answer the agent',
     remedy:
       'Check that `peerboot up` runs on the peer named on the screen; the target tries again by itself.',
-  },
-  'PB-PEER-UNNAMED': {
-    means: 'The agent was started without the address of its peer',
-    remedy:
-      "Boot the target through a peer's own script, or give the kernel `peerboot.peer=http://address:port`.",
   },
   // Boot assets
   'PB-ASSETS-MISSING': {

@@ -103,3 +103,36 @@ export function planBootEntry(
   while (ours === undefined && entries.has(number)) number += 1;
   return { number, order: [number, ...order.filter((other) => other !== number)] };
 }
+
+/** What a boot entry starts, as far as its device path tells. `other`: firmware's own programs, or not understood. */
+export type BootEntryKind = 'disk' | 'network' | 'other';
+
+/** Messaging device paths of network boots (UEFI 2.10, 10.3.4): MAC, IPv4, IPv6, URI. */
+const NETWORK_NODES = [11, 12, 13, 24];
+const [HARDWARE, ACPI, MESSAGING, MEDIA, END] = [1, 2, 3, 4, 0x7f];
+
+/** Looks at the device path of an EFI_LOAD_OPTION; one that is not active counts as `other`. */
+export function bootEntryKind(bytes: Uint8Array): BootEntryKind {
+  const description = bootEntryDescription(bytes);
+  if (typeof description !== 'string' || ((bytes[0] ?? 0) & LOAD_OPTION_ACTIVE) === 0) return 'other';
+  const view = viewOf(bytes);
+  let kind: BootEntryKind = 'other';
+  for (let at = 6 + (description.length + 1) * 2; at + 4 <= bytes.length; ) {
+    const [type, subtype, length] = [bytes[at], bytes[at + 1] ?? 0, view.getUint16(at + 2, true)];
+    if (type === END || length < 4) break;
+    if (type === MESSAGING && NETWORK_NODES.includes(subtype)) return 'network';
+    // Firmware volumes (subtypes 6 and 7) hold the setup and the shell; a bare PCI device is how OVMF names a disk.
+    if (type === MEDIA) return subtype === 1 || subtype === 4 ? 'disk' : 'other';
+    if (type === HARDWARE || type === ACPI || type === MESSAGING) kind = 'disk';
+    at += length;
+  }
+  return kind;
+}
+
+/** The first entry of the order that starts from a disk; undefined when there is none. */
+export function firstDiskEntry(
+  order: readonly number[],
+  entries: ReadonlyMap<number, BootEntryKind>,
+): number | undefined {
+  return order.find((number) => entries.get(number) === 'disk');
+}

@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import type { Log } from '../base/log.ts';
 import {
   bootEntryDescription,
+  bootEntryKind,
   bootVariable,
   encodeBootEntry,
   encodeBootOrder,
   FALLBACK_PATH,
+  firstDiskEntry,
   GLOBAL_VARIABLE,
   parseBootOrder,
   planBootEntry,
@@ -44,6 +46,22 @@ export function setBootEntry(description: string, system: GptPartition, log: Log
   writeVariable(folder, bootVariable(plan.number), encodeBootEntry(description, system, FALLBACK_PATH));
   writeVariable(folder, 'BootOrder', encodeBootOrder(plan.order));
   log.info({ entry: bootVariable(plan.number), order: plan.order }, 'boot entry set');
+}
+
+/**
+ * Lets the firmware start from a disk once, whatever stands first in its order: a machine that tries the network first
+ * would otherwise come back here for ever. Without an entry for a disk nothing changes.
+ */
+export function bootDiskNext(log: Log, folder = VARIABLES): void {
+  const order = parseBootOrder(readVariable(folder, 'BootOrder') ?? new Uint8Array(0));
+  const kinds = order.map((number) => {
+    const bytes = readVariable(folder, bootVariable(number));
+    return [number, bytes === undefined ? 'other' : bootEntryKind(bytes)] as const;
+  });
+  const number = firstDiskEntry(order, new Map(kinds));
+  if (number === undefined) return;
+  writeVariable(folder, 'BootNext', encodeBootOrder([number]));
+  log.info({ entry: bootVariable(number) }, 'the firmware shall start from a disk next');
 }
 
 /** Without the four bytes of attributes that efivarfs puts in front (Documentation/filesystems/efivarfs). */

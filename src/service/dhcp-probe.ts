@@ -1,6 +1,6 @@
 // Asks, as a booting machine would, which DHCP servers and boot servers answer on an interface: for the doctor.
 import { ANY_ADDRESS, type Ipv4, LIMITED_BROADCAST, type Mac } from '../base/addresses.ts';
-import { fromHex, toText } from '../base/bytes.ts';
+import { fromHex, fromText, toText } from '../base/bytes.ts';
 import { WireError } from '../base/errors.ts';
 import { type Random, randomInt } from '../base/random.ts';
 import type { Timers } from '../base/time.ts';
@@ -23,6 +23,8 @@ export interface ProbeOptions {
   readonly mac: Mac;
   readonly timers: Timers;
   readonly random: Random;
+  /** As what it asks: firmware is offered an NBP, iPXE the address of the script, so of the peer. */
+  readonly as?: 'firmware' | 'ipxe';
   /** How long to listen; a server that pings first takes three seconds. */
   readonly listenMs: number;
 }
@@ -62,7 +64,7 @@ export async function probeServers(options: ProbeOptions): Promise<readonly Answ
     // Broadcasts are heard on 0.0.0.0, and leave by the interface whose address the socket has.
     await listen(ANY_ADDRESS);
     const sender = await listen(options.address);
-    await sender.send(encodePacket(discover(options.mac, xid)), {
+    await sender.send(encodePacket(discover(options.mac, xid, options.as === 'ipxe')), {
       address: LIMITED_BROADCAST,
       port: DHCP_SERVER_PORT,
     });
@@ -83,7 +85,7 @@ function answering(address: Ipv4, offer: DhcpPacket): AnsweringServer {
   };
 }
 
-function discover(mac: Mac, xid: number): DhcpPacket {
+function discover(mac: Mac, xid: number, asIpxe: boolean): DhcpPacket {
   return {
     op: BOOT_REQUEST,
     htype: 1,
@@ -105,6 +107,7 @@ function discover(mac: Mac, xid: number): DhcpPacket {
       optionEntry(OPTIONS.vendorClass, 'PXEClient:Arch:00007:UNDI:003000'),
       optionEntry(OPTIONS.clientArchitecture, [7]),
       optionEntry(OPTIONS.clientInterface, Uint8Array.of(1, 3, 0)),
+      ...(asIpxe ? [optionEntry(OPTIONS.userClass, fromText('iPXE'))] : []),
     ]),
   };
 }

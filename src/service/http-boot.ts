@@ -61,7 +61,8 @@ export function bootRoutes(app: FastifyInstance, options: BootRoutesOptions): vo
     method: ['GET', 'HEAD'],
     url: `${ROUTES.files}/*`,
     handler: async (request, reply) => {
-      const file = files.get(request.params['*']);
+      // Shim asks for its second stage with two slashes: the folder of its own URL, and then `/grubx64.efi`.
+      const file = files.get(request.params['*'].replace(/^\/+/, ''));
       if (file === undefined) {
         throw new PeerbootError(
           'PB-HTTP-NOT-FOUND',

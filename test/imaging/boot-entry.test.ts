@@ -1,13 +1,15 @@
 // UEFI boot entries: bytes laid out by hand from the specification, and where ours goes among others.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { toHex } from '../../src/base/bytes.ts';
+import { fromHex, toHex } from '../../src/base/bytes.ts';
 import { WireError } from '../../src/base/errors.ts';
 import {
   bootEntryDescription,
+  bootEntryKind,
   bootVariable,
   encodeBootEntry,
   encodeBootOrder,
+  firstDiskEntry,
   parseBootOrder,
   planBootEntry,
 } from '../../src/imaging/boot-entry.ts';
@@ -84,4 +86,34 @@ it('BootOrder makes the round trip, and variables have four upper-case digits', 
     }),
   );
   expect([0, 10, 65_535].map(bootVariable)).toEqual(['Boot0000', 'Boot000A', 'BootFFFF']);
+});
+
+describe('what an entry starts', () => {
+  const entry = (nodes: string, attributes = '01000000') =>
+    fromHex(`${attributes}${(nodes.length / 2).toString(16).padStart(2, '0')}00${'6e000000'}${nodes}`) ??
+    new Uint8Array(0);
+  const acpi = '02010c00d041030a00000000';
+  const pci = '0101060000020000'.slice(0, 12);
+  const end = '7fff0400';
+  const cases: [string, Uint8Array, string][] = [
+    ['our own', encodeBootEntry('till', esp, '\\EFI\\BOOT\\BOOTX64.EFI'), 'disk'],
+    ['a bare PCI device, as OVMF names a virtio disk', entry(acpi + pci + end), 'disk'],
+    ['PXE: a card by its MAC', entry(`${acpi}${pci}030b2500${'00'.repeat(33)}${end}`), 'network'],
+    ['HTTP Boot: a URI', entry(`${acpi}03180400${end}`), 'network'],
+    ['the setup in a firmware volume', entry(`0407140000${'00'.repeat(15)}${end}`), 'other'],
+    ['one that is switched off', entry(acpi + pci + end, '00000000'), 'other'],
+    ['nonsense', Uint8Array.of(1, 0, 0), 'other'],
+  ];
+  it.each(cases)('%s', (_, bytes, kind) => expect(bootEntryKind(bytes)).toBe(kind));
+
+  it('the first disk in the order comes next', () => {
+    const kinds = new Map([
+      [0, 'other'],
+      [1, 'network'],
+      [2, 'disk'],
+      [3, 'disk'],
+    ] as const);
+    expect(firstDiskEntry([0, 1, 3, 2], kinds)).toBe(3);
+    expect(firstDiskEntry([0, 1], kinds)).toBeUndefined();
+  });
 });

@@ -63,7 +63,15 @@ export interface FetchedFile {
   why: string | undefined;
 }
 
-const MOST_NOTES = 40;
+interface Note {
+  readonly sentence: string;
+  readonly round: number;
+  readonly firstMs: MonotonicMs;
+  lastMs: MonotonicMs;
+  times: number;
+}
+
+const MOST_NOTES = 48;
 const MOST_OFFERS = 8;
 const MOST_FILES = 48;
 const MOST_ROUNDS = 8;
@@ -81,7 +89,7 @@ export class Course {
   checkedIn = false;
   /** Vendor class of what asked for an address after the boot files: an operating system, or a loaded initramfs. */
   system: string | undefined;
-  readonly #notes = new Map<string, { readonly firstMs: MonotonicMs; lastMs: MonotonicMs; times: number }>();
+  readonly #notes: Note[] = [];
 
   constructor(client: BootClient | NotBootClient | ClientIdentity, now: MonotonicMs) {
     this.identity = 'identity' in client ? client.identity : client;
@@ -180,8 +188,12 @@ export class Course {
       const offer = offerOf(packet, server);
       const known = round.offers.some((one) => one.server === server && one.claims === offer.claims);
       if (!known && round.offers.length < MOST_OFFERS) round.offers.push(offer);
-      if (offer.address === undefined) this.note(`boot server ${server} offered${fileText(offer.file)}`, now);
-      else {
+      if (offer.address === undefined) {
+        this.note(
+          `boot server ${server} ${offer.file === undefined ? 'answered' : `offered ${offer.file}`}`,
+          now,
+        );
+      } else {
         const claim = offer.claims ? ', and claims to be its boot server (option 60)' : '';
         this.note(`DHCP server ${server} offered ${offer.address}${claim}${fileText(offer.file)}`, now);
       }
@@ -247,19 +259,19 @@ export class Course {
     if (file.role !== 'agent') this.note(`${OUTCOMES[outcome]} ${file.file.split('?', 1)[0]}${because}`, now);
   }
 
-  /** The same sentence again counts up. */
+  /** The same sentence again in the same round counts up. */
   note(sentence: string, now: MonotonicMs): void {
-    const known = this.#notes.get(sentence);
-    if (known !== undefined) {
+    const known = this.#notes.findLast((note) => note.sentence === sentence);
+    if (known !== undefined && known.round === this.rounds.length) {
       known.times += 1;
       known.lastMs = now;
-    } else if (this.#notes.size < MOST_NOTES) {
-      this.#notes.set(sentence, { firstMs: now, lastMs: now, times: 1 });
+    } else if (this.#notes.length < MOST_NOTES) {
+      this.#notes.push({ sentence, round: this.rounds.length, firstMs: now, lastMs: now, times: 1 });
     }
   }
 
   evidence(): string[] {
-    return [...this.#notes].map(([sentence, { firstMs, lastMs, times }]) => {
+    return this.#notes.map(({ sentence, firstMs, lastMs, times }) => {
       const again = times === 1 ? '' : ` (${times} times, last at ${this.seconds(lastMs)})`;
       return `${this.seconds(firstMs)}: ${sentence}${again}`;
     });
@@ -306,7 +318,7 @@ function fileOf(packet: DhcpPacket): string | undefined {
 }
 
 function fileText(file: string | undefined): string {
-  return file === undefined ? '' : ` ${file}`;
+  return file === undefined ? '' : `, with the file ${file}`;
 }
 
 function offerOf(packet: DhcpPacket, server: Ipv4): Offer {

@@ -141,7 +141,7 @@ export class BootAttempts {
     now: MonotonicMs,
   ): void {
     const vendorClass = readOption(packet.options, OPTIONS.vendorClass) ?? '';
-    const fromUs = course.has('payload') || (course.has('nbp') && INITRAMFS.test(vendorClass));
+    const fromUs = course.has('payload') || (course.has('nbp') && !INSTALLED.test(vendorClass));
     if (fromUs) {
       if (course.system !== undefined) return;
       course.system = vendorClass;
@@ -152,7 +152,8 @@ export class BootAttempts {
       this.#touch(key, course, now);
       return;
     }
-    course.note('an operating system on the machine asked for an address: it has left the network boot', now);
+    const told = vendorClass === '' ? '' : ` (${vendorClass})`;
+    course.note(`an operating system${told} on the machine asked for an address`, now);
     this.#finish(key, course, 'again', now);
   }
 
@@ -279,8 +280,14 @@ const STARTING_MS = 90_000;
 const LOADING_MS = 300_000;
 const SHORTEST_PATIENCE_MS = 20_000;
 
-/** What asks for an address from inside an initramfs: busybox, and dracut's and Debian's own. */
-const INITRAMFS = /^(udhcp|anaconda|dracut|klibc|Linux ipconfig)/i;
+/** Vendor classes of installed systems: most Linux tells none. What runs inside an initramfs (busybox, dracut, ours) tells one. */
+const INSTALLED = /^($|MSFT|dhcpcd|android-dhcp|dhclient|systemd)/i;
+
+const ENDINGS: Readonly<Partial<Record<Ending['by'], string>>> = {
+  silence: 'nothing more was seen of it',
+  again: 'the machine went on to something else',
+  cut: 'the capture ended',
+};
 
 const TOLD = {
   image: 'its script boots the agent',
@@ -317,6 +324,8 @@ function needsRound(
 function judge(course: Course, ending: Ending, now: MonotonicMs): Attempt {
   const row = VERDICT_TABLE.find(({ when }) => when(course, ending));
   assert(row !== undefined, 'the last row of the table always applies');
+  const last = ENDINGS[ending.by];
+  if (last !== undefined) course.note(last, now);
   return {
     ...course.identity,
     firmware: course.firmware,

@@ -210,7 +210,9 @@ export const VERDICT_TABLE: readonly Row[] = [
     verdict: 'firewall',
     when: unanswered,
     remedy: (course) =>
-      `What the machine asks of ${where(course)} gets no answer: whoever runs that host starts the service there or opens UDP 67, 69, 4011 and TCP 8067 in the firewalls between.`,
+      course.lastFile !== undefined && course.lastFile.server === course.round?.chosen && course.nbpRan
+        ? `What was loaded looks for its files at the DHCP server ${course.lastFile.server}, which has none, as signed GRUB does: head office gives this machine another chain (iPXE, or a signed kernel image), or whoever runs that DHCP server lets it name the boot host as next-server.`
+        : `What the machine asks of ${where(course)} gets no answer: whoever runs that host starts the service there or opens UDP 67, 69, 4011 and TCP 8067 in the firewalls between.`,
   },
   {
     verdict: 'firewall',

@@ -11,6 +11,7 @@ export const FLOORS: Readonly<Record<string, number>> = {
   api: 1,
   dhcp: 1,
   tftp: 1,
+  capture: 1,
   chunk: 1,
   boot: 2,
   swarm: 2,

@@ -31,8 +31,7 @@ export function designated(
     const tier = wanTier(one);
     if (tier === undefined || tier > bestTier) continue;
     const own = weight(site, key, one.id);
-    const beats = own > bestWeight || (own === bestWeight && one.id < (best?.id ?? ''));
-    if (tier === bestTier && !beats) continue;
+    if (tier === bestTier && own <= bestWeight) continue;
     best = one;
     bestTier = tier;
     bestWeight = own;
@@ -51,7 +50,7 @@ export function rankForWan(
       const tier = wanTier(one);
       return tier === undefined ? [] : [{ one, tier, weight: weight(site, key, one.id) }];
     })
-    .sort((a, b) => a.tier - b.tier || b.weight - a.weight || (a.one.id < b.one.id ? -1 : 1))
+    .sort((a, b) => a.tier - b.tier || b.weight - a.weight)
     .map(({ one }) => one);
 }
 
@@ -63,7 +62,7 @@ export function rankByWeight<Ranked extends { readonly id: PeerId }>(
 ): readonly Ranked[] {
   return candidates
     .map((one) => ({ one, weight: weight(site, key, one.id) }))
-    .sort((a, b) => b.weight - a.weight || (a.one.id < b.one.id ? -1 : 1))
+    .sort((a, b) => b.weight - a.weight)
     .map(({ one }) => one);
 }
 
@@ -79,6 +78,7 @@ function wanTier({ role, tags, unfit }: Candidate): number | undefined {
   return tags.includes(TAGS.wanPrefer) ? 0 : 1;
 }
 
+/** 53 bits: two of a site never weigh the same; if they did, two would act, which costs bandwidth and nothing else. */
 function weight(site: string, key: ImageKey | Digest, id: PeerId): number {
   const image = isDigest(key) ? digestHex(key).slice(0, 16) : key;
   return mixNumber(`${site}\n${image}\n${id}`);

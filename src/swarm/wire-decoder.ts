@@ -86,7 +86,7 @@ export class WireDecoder {
   }
 
   #advance(): void {
-    const type = this.#kept[0] ?? 0;
+    const type = this.#kept[0] as number;
     const length = this.#length();
     if (this.#keptBytes === FRAME_HEAD_BYTES) {
       const bounds =

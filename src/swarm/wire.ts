@@ -2,7 +2,7 @@
 import { formatIpv4, ipv4Bytes } from '../base/addresses.ts';
 import { concatBytes, fromHex, toHex, viewOf } from '../base/bytes.ts';
 import { type Digest, digestHex, digestOfRaw } from '../base/digest.ts';
-import { assert, unreachable, WireError } from '../base/errors.ts';
+import { assert, WireError } from '../base/errors.ts';
 import { MAX_STORED_BYTES } from '../chunk/ports.ts';
 import type { ChunkForm, FeederMessage, FollowerMessage, Standing } from './line-messages.ts';
 import type { Row } from './line-ports.ts';
@@ -172,8 +172,6 @@ function bodyOf(frame: ControlFrame): Uint8Array {
       return u32(frame.row);
     case 'holds':
       return frame.rows;
-    default:
-      return unreachable(frame);
   }
 }
 

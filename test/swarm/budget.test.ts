@@ -92,6 +92,31 @@ describe('who reads counts after', () => {
   });
 });
 
+describe('without a limit', () => {
+  it('all passes at once, and nothing is counted against a limit that is set later', () => {
+    const bucket = new Bucket(null, 0);
+    expect(bucket.limit).toBeNull();
+    bucket.spend(1e9, 0);
+    expect([bucket.take(1e9, 0), bucket.waitMs(0, 1e9)]).toEqual([1e9, 0]);
+    bucket.change(1_000_000, 100);
+    expect(bucket.limit).toBe(1_000_000);
+    // No burst from before: it fills at the rate from now on.
+    expect([bucket.take(1e9, 100), bucket.take(1e9, 200)]).toEqual([0, 100_000]);
+  });
+
+  it('told the same limit again, a bucket forgets no debt', () => {
+    const bucket = new Bucket(10_000, 0);
+    bucket.spend(1_000_000, 0);
+    const before = bucket.waitMs(0);
+    bucket.change(10_000, 0);
+    expect(bucket.waitMs(0)).toBe(before);
+  });
+
+  it('a limit of nothing is our own bug', () => {
+    expect(() => new Bucket(null, 0).change(0, 0)).toThrow('assertion failed: a limit is above 0');
+  });
+});
+
 it('peers that cross at once share the limit and do not exceed it together', () => {
   fc.assert(
     fc.property(limits, fc.integer({ min: 0, max: 200 }), (limit, crossers) => {

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { type HeldContent, wishesOf } from '../../src/swarm/replica-wishes.ts';
 import {
   decide,
+  isOwnTag,
   type Keeper,
   keeperOf,
   keepersOf,
@@ -94,6 +95,15 @@ describe('who keeps', () => {
 });
 
 describe('what may go', () => {
+  it('is nothing of a peer that neither keeps the image nor has it whole', () => {
+    const [a, b] = [keeper({ id: 'a'.repeat(16), whole: new Set([IMAGE]) }), keeper({ id: 'b'.repeat(16) })];
+    expect(decide('shop', wish({ count: 1 }), b.id, [a, b])).toEqual({
+      image: IMAGE,
+      role: 'none',
+      copies: 1,
+    });
+  });
+
   it('when everybody drops what it takes for spare, the wished copies stay; one stays even if none was wished', () => {
     fc.assert(
       fc.property(peers, fc.integer({ min: 0, max: 4 }), (list, count) => {
@@ -150,6 +160,8 @@ describe('who is there', () => {
       whole: new Set([IMAGE]),
     });
     expect(said(5 * MIB).roomBytes).toBe(0);
+    for (const tag of replicaTags(2 ** 45, IMAGE)) expect(isOwnTag(tag)).toBe(true);
+    expect(isOwnTag('boot-host')).toBe(false);
     for (const tag of replicaTags(2 ** 45, IMAGE)) expect(tag).toMatch(/^[a-z0-9][a-z0-9:._-]{0,31}$/);
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 2 ** 45 }), (room) => {
@@ -159,6 +171,16 @@ describe('who is there', () => {
       }),
     );
   });
+});
+
+it('a peer that says nothing of its room, or nonsense, counts as able: asking it in vain costs little', () => {
+  const roomWith = (...tags: string[]) =>
+    keeperOf({ id: 'a'.repeat(16), tags, role: 'peer', unfit: [], holdings: [] } as unknown as Parameters<
+      typeof keeperOf
+    >[0]).roomBytes;
+  expect(roomWith()).toBe(Number.POSITIVE_INFINITY);
+  expect(roomWith('room:much')).toBe(Number.POSITIVE_INFINITY);
+  expect(roomWith('room:2')).toBe(2 * 2 ** 30);
 });
 
 describe('what is wished for', () => {
@@ -197,6 +219,11 @@ describe('what is wished for', () => {
       'what is assigned, at a boot host',
       { assigned: ['till@1', 'local'], bootHost: true },
       ['till@1 2 assigned', 'till@2 0 nobody', 'kiosk@1 0 nobody'],
+    ],
+    [
+      'a smaller count that came first, then the greater; never back',
+      { rules: [{ image: 'till', count: 3 }], asked: [{ image: 'till', replicas: 1 }] },
+      ['till@1 0 nobody', 'till@2 3 rule', 'kiosk@1 0 nobody'],
     ],
     ['not elsewhere', { assigned: ['till@1'] }, ['till@1 0 nobody', 'till@2 0 nobody', 'kiosk@1 0 nobody']],
     [

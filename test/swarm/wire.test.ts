@@ -154,6 +154,10 @@ describe('nonsense', () => {
     ['a form of its own', part(0, 0, 100, 2, 6)],
     ['an HTTP request', new TextEncoder().encode('GET / HTTP/1.1\r\nHost: x\r\n\r\n')],
     ['a hello of another version', head(1, 47, 0x50, 0x42, 0x4c, 0x4e, 9, ...new Array<number>(42).fill(1))],
+    [
+      'a hello that says port 0',
+      head(1, 47, 0x50, 0x42, 0x4c, 0x4e, 1, ...new Array<number>(8).fill(1), 0, 0, ...new Array(32).fill(1)),
+    ],
     ['a want with a flag unknown', head(4, 9, 0, 0, 0, 0, 0, 0, 0, 0, 2)],
     ['an attach that is too short', head(2, 4, 0, 0, 0, 0)],
     ['a rate that is no number', head(2, 12, 0, 0, 0, 0, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0)],

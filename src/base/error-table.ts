@@ -200,6 +200,11 @@ export const ERROR_TABLE = {
     means: 'This machine lacks programs that the command needs',
     remedy: 'Install the packages named in the message, then run the same command again.',
   },
+  // The doctor
+  'PB-CAPTURE-UNREADABLE': {
+    means: 'The file is no capture that can be read',
+    remedy: 'Give a pcap or pcapng file of an Ethernet network, as `tcpdump -w` and Wireshark write them.',
+  },
   // Simulating
   'PB-TOPOLOGY-INVALID': {
     means: 'The description of sites and lines to simulate cannot be read',

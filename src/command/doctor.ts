@@ -1,4 +1,4 @@
-// `peerboot doctor`: can this endpoint answer PXE now? Each check says ok, warn or fail, and what to do.
+// `peerboot doctor`: can this endpoint answer PXE now? Each check says ok, warn or fail, and what to do. Or it judges a capture.
 import { configOf, type PeerOptions } from './flags.ts';
 import { colours, EXIT, printJson } from './terminal.ts';
 
@@ -11,9 +11,15 @@ export interface Finding {
   readonly remedy?: string;
 }
 
+export interface DoctorOptions extends PeerOptions {
+  /** A capture to judge instead of this endpoint. */
+  readonly replay?: string;
+}
+
 /** Resolves with 1 when any check failed. */
-export async function doctor(options: PeerOptions): Promise<number> {
+export async function doctor({ replay, ...options }: DoctorOptions): Promise<number> {
   const { json, ...rest } = options;
+  if (replay !== undefined) return (await import('./doctor-replay.ts')).doctorReplay(replay, json === true);
   const { config } = configOf(rest);
   const { hostFindings, networkFindings } = await import('./doctor-checks.ts');
   const findings: Finding[] = [];

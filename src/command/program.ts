@@ -29,6 +29,7 @@ function withPeerFlags(command: Command): Command {
     .option('--site <label>', 'label of this site (default: its subnet)')
     .option('--site-port <port>', 'TCP and UDP port for the peers of the site', Number)
     .option('--tag <word>', 'what this peer is for, e.g. boot-host (repeatable)', several)
+    .option('--strategy <name>', 'how images travel in the site: auto, line or swarm')
     .option('--peer <address>', 'a peer of this site that multicast does not reach (repeatable)', several)
     .option('--parent <url>', 'a peer of the parent office, asked before the origins (repeatable)', several)
     .option('--http-port <port>', 'TCP port for boot files and content', Number)
@@ -81,7 +82,8 @@ export function buildProgram(setStatus: (status: number) => void): Command {
     .description('answer PXE clients and serve images on this endpoint')
     .action(async (options) => setStatus(await (await import('./up.ts')).up(options, version())));
   withOrigins(withPeerFlags(program.command('doctor')))
-    .description('can this endpoint answer PXE now?')
+    .description('can this endpoint answer PXE now? or: what went wrong in a capture?')
+    .option('--replay <file>', 'judge the boot attempts in this capture (pcap, pcapng) instead')
     .action(async (options) => setStatus(await (await import('./doctor.ts')).doctor(options)));
 
   withPeer(program.command('machines'))

@@ -50,7 +50,7 @@ async function member(number: number): Promise<void> {
       },
     },
   });
-  const say = (kind: Exclude<Beacon['kind'], 'announcement' | 'suspicion'>) =>
+  const say = (kind: Exclude<Beacon['kind'], 'announcement' | 'suspicion' | 'answered'>) =>
     encodeBeacon({ site, beacon: { ...stamp, kind } });
   socket.on('message', (received, from) => {
     const heard = decodeBeacon(received);

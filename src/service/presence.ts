@@ -4,6 +4,7 @@ import type { Log } from '../base/log.ts';
 import { LogLimit } from '../base/log-limit.ts';
 import type { Random } from '../base/random.ts';
 import type { Clock, MonotonicMs, Timers } from '../base/time.ts';
+import type { BootRequest } from '../boot/turns.ts';
 import { BeaconMachine } from '../swarm/beacon.ts';
 import { type Beacon, decodeBeacon, encodeBeacon, type SiteHash, siteHash } from '../swarm/beacon-codec.ts';
 import {
@@ -50,7 +51,14 @@ export interface PresenceStats {
   readonly ignored: Readonly<Partial<Record<IgnoredBeacon, number>>>;
 }
 
+/** `by`: which peer says so. */
+export type AnswerListener = (by: PeerId, request: BootRequest) => void;
+
 export interface PresenceService extends Presence {
+  /** Tells the site that we have answered a boot request. */
+  sayAnswered(request: BootRequest): void;
+  /** Another peer has; returns how to stop listening. */
+  onAnswered(listener: AnswerListener): () => void;
   stats(): PresenceStats;
 }
 
@@ -65,6 +73,7 @@ export function createPresence(options: PresenceOptions): PresenceService {
   const { clock, timers, log } = options;
   const logLimit = new LogLimit(LOG_LINES_PER_SECOND);
   const listeners = new Set<() => void>();
+  const answerListeners = new Set<AnswerListener>();
   const ignored: Partial<Record<IgnoredBeacon, number>> = {};
   const told: BeaconEndpoint[] = [];
   let own = options.own;
@@ -128,6 +137,9 @@ export function createPresence(options: PresenceOptions): PresenceService {
         log.warn({ id: action.id }, 'another machine has our id, as after copying a disk: took a new one');
         keepId(action.id);
         changed();
+        return;
+      case 'answered':
+        for (const listener of answerListeners) listener(action.by, action);
         return;
       case 'ignored':
         ignored[action.why] = (ignored[action.why] ?? 0) + 1;
@@ -228,6 +240,11 @@ export function createPresence(options: PresenceOptions): PresenceService {
       return () => listeners.delete(listener);
     },
     suspect: (peer) => step({ kind: 'suspect', peer }),
+    sayAnswered: ({ mac, xid }) => step({ kind: 'answered', mac, xid }),
+    onAnswered(listener) {
+      answerListeners.add(listener);
+      return () => answerListeners.delete(listener);
+    },
     tellOf(where) {
       if (machine === undefined) told.push(where);
       else tell(where);

@@ -13,6 +13,10 @@
 //
 //  24  subject            id of the one that does not answer the sender any more
 //
+// The word of a boot host that it has answered a machine goes on:
+//
+//  24  MAC, xid           of the machine and of its DHCP transaction
+//
 // An announcement goes on:
 //
 //  24  role, unfit (a bit a reason), HTTP port, site port
@@ -21,7 +25,8 @@
 //      holdings: how many, then image (8), held (4), of (4)
 //
 // All numbers big-endian.
-import { fromText, toHex, toText, viewOf } from '../base/bytes.ts';
+import { formatMac, type Mac } from '../base/addresses.ts';
+import { fromHex, fromText, toHex, toText, viewOf } from '../base/bytes.ts';
 import { WireError } from '../base/errors.ts';
 import { mix } from './mix.ts';
 import { type Announcement, type Holding, type ImageKey, type PeerId, UNFIT_REASONS } from './site.ts';
@@ -41,7 +46,16 @@ const HOLDING_BYTES = 16;
 const DIRECT = 0x10;
 const WANTS = 0x20;
 const SUSPICION_BYTES = STAMP_BYTES + 8;
-const KINDS = { 1: 'beat', 2: 'probe', 3: 'ask', 4: 'goodbye', 5: 'announcement', 6: 'suspicion' } as const;
+const ANSWERED_BYTES = STAMP_BYTES + 10;
+const KINDS = {
+  1: 'beat',
+  2: 'probe',
+  3: 'ask',
+  4: 'goodbye',
+  5: 'announcement',
+  6: 'suspicion',
+  7: 'answered',
+} as const;
 const ROLES = ['peer', 'target'] as const;
 
 /** Which site a datagram is meant for. 32 bits keep neighbours apart; they are no secret and prove nothing. */
@@ -76,6 +90,8 @@ export type Beacon = BeaconStamp &
     | { readonly kind: 'goodbye' }
     /** It does not answer me: ask it yourselves. */
     | { readonly kind: 'suspicion'; readonly subject: PeerId }
+    /** I have answered this boot request: nobody behind me need to. */
+    | { readonly kind: 'answered'; readonly mac: Mac; readonly xid: number }
     | {
         readonly kind: 'announcement';
         /** I have just come: announce yourself to me. */
@@ -124,6 +140,7 @@ function isTag(bytes: Uint8Array, text: string): boolean {
 const MOST_BYTES: Partial<Record<Beacon['kind'], number>> = {
   announcement: MOST_BEACON_BYTES,
   suspicion: SUSPICION_BYTES,
+  answered: ANSWERED_BYTES,
 };
 
 /** An announcement's facts must have been bounded by `boundFacts`. */
@@ -140,6 +157,10 @@ export function encodeBeacon({ site, beacon }: SiteBeacon): Uint8Array {
   view.setUint16(20, beacon.revision);
   view.setUint16(22, announcedUplink(beacon.freeUplinkBytesPerSecond) / UPLINK_UNIT);
   if (beacon.kind === 'suspicion') putHex(bytes, STAMP_BYTES, beacon.subject);
+  if (beacon.kind === 'answered') {
+    bytes.set(fromHex(beacon.mac.replaceAll(':', '')) ?? [], STAMP_BYTES);
+    view.setUint32(STAMP_BYTES + 6, beacon.xid);
+  }
   if (beacon.kind !== 'announcement') return bytes;
   return bytes.subarray(0, putFacts(bytes, view, beacon.sitePort, beacon.facts));
 }
@@ -191,6 +212,8 @@ function kindNumber(kind: Beacon['kind']): number {
       return 5;
     case 'suspicion':
       return 6;
+    case 'answered':
+      return 7;
   }
 }
 
@@ -217,6 +240,12 @@ export function decodeBeacon(bytes: Uint8Array): SiteBeacon | WireError {
     if (bytes.length !== SUSPICION_BYTES)
       return new WireError('a suspicion names one peer', Math.min(bytes.length, SUSPICION_BYTES));
     return { site, beacon: { ...stamp, kind, subject: toHex(bytes.subarray(STAMP_BYTES)) } };
+  }
+  if (kind === 'answered') {
+    if (bytes.length !== ANSWERED_BYTES)
+      return new WireError('an answer has a MAC and an xid', Math.min(bytes.length, ANSWERED_BYTES));
+    const mac = formatMac(bytes.subarray(STAMP_BYTES, STAMP_BYTES + 6));
+    return { site, beacon: { ...stamp, kind, mac, xid: view.getUint32(STAMP_BYTES + 6) } };
   }
   if (kind !== 'announcement') {
     if (bytes.length !== STAMP_BYTES) return new WireError('bytes behind the end', STAMP_BYTES);

@@ -1,4 +1,5 @@
 // What happens to a beacon and what it does about it: the same for service and simulator.
+import type { Mac } from '../base/addresses.ts';
 import type { Random } from '../base/random.ts';
 import type { Beacon, SiteHash } from './beacon-codec.ts';
 import type { BeaconEndpoint } from './beacon-table.ts';
@@ -20,6 +21,8 @@ export type BeaconEvent =
   | { readonly kind: 'tell'; readonly where: BeaconEndpoint }
   /** A connection to or from it broke, or it went quiet in the middle of feeding us. */
   | { readonly kind: 'suspect'; readonly peer: PeerId }
+  /** We have answered this boot request. */
+  | { readonly kind: 'answered'; readonly mac: Mac; readonly xid: number }
   /** Sites that we belong to from now on: interfaces came or went. */
   | { readonly kind: 'sites'; readonly sites: readonly SiteHash[] }
   | { readonly kind: 'leave' };
@@ -45,6 +48,8 @@ export type BeaconAction =
   | { readonly kind: 'came'; readonly peer: SitePeer }
   | { readonly kind: 'changed'; readonly peer: SitePeer }
   | { readonly kind: 'went'; readonly peer: SitePeer; readonly why: WentWhy }
+  /** A peer that we know has answered this boot request. */
+  | { readonly kind: 'answered'; readonly by: PeerId; readonly mac: Mac; readonly xid: number }
   /** Another machine has our id (a cloned disk): this is ours from now on, keep it. */
   | { readonly kind: 'new-id'; readonly id: PeerId }
   | { readonly kind: 'ignored'; readonly why: IgnoredBeacon; readonly from: BeaconEndpoint };

@@ -42,6 +42,8 @@ export interface HeardPeer {
 }
 
 const MOST_PATHS = 4;
+const MOST_PEERS = 1024;
+const MOST_PER_ADDRESS = 64;
 const NEVER = Number.NEGATIVE_INFINITY;
 
 export class BeaconTable {
@@ -52,9 +54,9 @@ export class BeaconTable {
   readonly #mostPerAddress: number;
   #view: readonly SitePeer[] | undefined;
 
-  constructor(limits: { readonly most: number; readonly mostPerAddress: number }) {
-    this.#most = limits.most;
-    this.#mostPerAddress = limits.mostPerAddress;
+  constructor(most = MOST_PEERS, mostPerAddress = MOST_PER_ADDRESS) {
+    this.#most = most;
+    this.#mostPerAddress = mostPerAddress;
   }
 
   get size(): number {

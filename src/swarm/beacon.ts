@@ -41,8 +41,6 @@ import { Twin } from './beacon-twin.ts';
 import { mattersAtOnce, progressed } from './own-announcement.ts';
 import { type Announcement, type PeerId, randomPeerId, type SitePeer } from './site.ts';
 
-const MOST_PEERS = 1024;
-const MOST_PER_ADDRESS = 64;
 const ANSWERS_PER_ADDRESS = 40;
 const ANSWERS = 400;
 /** Between two announcements that were not asked for. */
@@ -87,10 +85,7 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
   constructor(setup: BeaconSetup) {
     this.#setup = setup;
     this.#random = setup.random;
-    this.#table = new BeaconTable({
-      most: setup.mostPeers ?? MOST_PEERS,
-      mostPerAddress: setup.mostPerAddress ?? MOST_PER_ADDRESS,
-    });
+    this.#table = new BeaconTable(setup.mostPeers, setup.mostPerAddress);
     this.#told = new ToldAddresses(setup.random);
     this.#asks = new Asks(setup.random);
     this.#suspects = new Suspects(setup.random);
@@ -149,6 +144,9 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
         return;
       case 'suspect':
         if (this.#state === 'here') this.#suspect(event.peer, now);
+        return;
+      case 'answered':
+        if (this.#state === 'here') this.#sayToAll({ ...this.#stamp(false), ...event }, now);
         return;
       case 'sites':
         this.#sites = new Set(event.sites);
@@ -235,13 +233,16 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     this.#answers.announcedToAll();
   }
 
+  #sayToAll(beacon: Beacon, now: MonotonicMs): void {
+    this.#actions.push({ kind: 'multicast', beacon });
+    for (const to of directOnes(this.#table, this.#told, now).keys()) this.#unicast(to, beacon);
+  }
+
   /** Said to all, so that those who would wait for it as long as for a silence ask it, too. */
   #suspect(id: PeerId, now: MonotonicMs): void {
     const peer = this.#table.get(id);
     if (peer === undefined || !this.#suspects.suspect(peer, true, now)) return;
-    const suspicion: Beacon = { ...this.#stamp(false), kind: 'suspicion', subject: id };
-    this.#actions.push({ kind: 'multicast', beacon: suspicion });
-    for (const to of directOnes(this.#table, this.#told, now).keys()) this.#unicast(to, suspicion);
+    this.#sayToAll({ ...this.#stamp(false), kind: 'suspicion', subject: id }, now);
   }
 
   #leave(now: MonotonicMs): void {
@@ -290,6 +291,9 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     this.#learn(peer, beacon, now, before !== peer.path);
     this.#answer(beacon, from, now, ignore);
     if (beacon.kind === 'suspicion') this.#suspicion(beacon.subject, now);
+    if (beacon.kind === 'answered') {
+      this.#actions.push({ kind: 'answered', by: beacon.id, mac: beacon.mac, xid: beacon.xid });
+    }
   }
 
   #suspicion(subject: PeerId, now: MonotonicMs): void {

@@ -76,7 +76,8 @@ describe('beacon codec', () => {
     ['a heartbeat and a byte', Buffer.concat([encodeBeacon(BEAT), Buffer.alloc(1)])],
     ['another version', changed(2, 2)],
     ['another magic', changed(0, 0)],
-    ['an unknown kind', changed(3, 0x07)],
+    ['an unknown kind', changed(3, 0x0f)],
+    ['an answer to nobody', changed(3, 0x07)],
     ['a suspicion of nobody', changed(3, 0x06)],
     ['a flag that means nothing', changed(3, 0x81)],
   ])('takes %s for an error', (_, bytes) => {

@@ -1,5 +1,7 @@
 // Beacons of every kind, made up by fast-check.
+
 import fc from 'fast-check';
+import { formatMac } from '../../src/base/addresses.ts';
 import { type Beacon, boundFacts, MOST_BEACON_BYTES, type SiteBeacon } from '../../src/swarm/beacon-codec.ts';
 import { UNFIT_REASONS } from '../../src/swarm/site.ts';
 
@@ -38,6 +40,10 @@ const suspicion = fc
   .tuple(stamp, id)
   .map(([common, subject]): Beacon => ({ ...common, kind: 'suspicion', subject }));
 
+const answered = fc
+  .tuple(stamp, fc.uint8Array({ minLength: 6, maxLength: 6 }), u32)
+  .map(([common, mac, xid]): Beacon => ({ ...common, kind: 'answered', mac: formatMac(mac), xid }));
+
 const announcement = fc.tuple(stamp, fc.boolean(), fc.integer({ min: 1, max: 65_535 }), facts).map(
   ([common, wants, sitePort, said]): Beacon => ({
     ...common,
@@ -50,5 +56,5 @@ const announcement = fc.tuple(stamp, fc.boolean(), fc.integer({ min: 1, max: 65_
 
 export const siteBeacon: fc.Arbitrary<SiteBeacon> = fc.record({
   site: u32,
-  beacon: fc.oneof(short, suspicion, announcement),
+  beacon: fc.oneof(short, suspicion, answered, announcement),
 });

@@ -50,6 +50,17 @@ export interface Wanted {
 /** No chunk, manifest or table is longer as stored: more is refused before a byte of it is kept. */
 export const MAX_STORED_BYTES = 64 * 1024 * 1024;
 
+/**
+ * SHA-256 of a whole chunk; a promise when another thread does it: the bytes move there (those given are empty from then
+ * on) and come back with the digest. It rejects when that thread has died, and the bytes with it.
+ */
+export type ChunkHash = (bytes: Uint8Array) => Digest | Promise<HashedChunk>;
+
+export interface HashedChunk {
+  readonly digest: Digest;
+  readonly bytes: Uint8Array;
+}
+
 /** What has come so far of one chunk: handed on when a transfer breaks, so that the next one goes on at its byte. */
 export interface PartialChunk {
   /** As long as the whole chunk; undefined until its length is known. */

@@ -3,7 +3,7 @@ import type { Digest } from '../base/digest.ts';
 import { PeerbootError, unreachable } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Clock, Timers } from '../base/time.ts';
-import { type FetchOptions, openBytes, type Wanted } from '../chunk/ports.ts';
+import { type ChunkHash, type FetchOptions, openBytes, type Wanted } from '../chunk/ports.ts';
 import type { ChunkForm } from '../swarm/line-messages.ts';
 import type {
   LineAction,
@@ -45,7 +45,7 @@ export interface LineDriverOptions {
   readonly timers: Timers;
   readonly log: Log;
   readonly createMachine: (setup: LineSetup) => LineMachine;
-  readonly hash: (bytes: Uint8Array) => Digest | Promise<Digest>;
+  readonly hash: ChunkHash;
   /** Proved chunks that are not yet kept, at most. */
   readonly memoryBytes: number;
   readonly pace?: Pace | undefined;

@@ -1,8 +1,7 @@
 // Where a line's chunks come from: its feeders and the WAN; each goes on at the byte reached, and is proved when whole.
-import type { Digest } from '../base/digest.ts';
 import { isPeerbootError } from '../base/errors.ts';
 import type { Clock, MonotonicMs, Timers } from '../base/time.ts';
-import type { PartialChunk } from '../chunk/ports.ts';
+import type { ChunkHash, PartialChunk } from '../chunk/ports.ts';
 import type { ChunkForm, FollowerMessage } from '../swarm/line-messages.ts';
 import type { FetchFailure, LineEvent, Row, SourceId } from '../swarm/line-ports.ts';
 import type { LineTransport } from '../swarm/line-transport.ts';
@@ -29,7 +28,7 @@ export interface LineSourcesOptions {
   readonly transport: LineTransport;
   readonly clock: Clock;
   readonly timers: Timers;
-  readonly hash: (bytes: Uint8Array) => Digest | Promise<Digest>;
+  readonly hash: ChunkHash;
   readonly counts: LineCounts;
   feed(event: LineEvent): void;
   onBytes(from: SourceId, bytes: number): void;
@@ -225,14 +224,36 @@ export function createLineSources(options: LineSourcesOptions): LineSources {
     const { bytes, form } = partial;
     if (bytes === undefined) return;
     proving.set(row, []);
-    const proof = form === 'stored' ? options.hash(bytes) : (local.proveRepacked?.(row, bytes) ?? false);
-    if (typeof proof === 'string') judge(row, partial, from, proof === image.digest(row));
-    else {
-      Promise.resolve(proof).then(
-        (found) => judge(row, partial, from, found === true || found === image.digest(row)),
+    if (form === 'repacked') {
+      const proof = local.proveRepacked?.(row, bytes) ?? Promise.resolve(false);
+      proof.then(
+        (right) => judge(row, partial, from, right),
         () => judge(row, partial, from, false),
       );
+      return;
     }
+    const hashed = options.hash(bytes);
+    if (typeof hashed === 'string') {
+      judge(row, partial, from, hashed === image.digest(row));
+      return;
+    }
+    // The bytes are elsewhere now.
+    partial.bytes = undefined;
+    hashed.then(
+      (back) => {
+        partial.bytes = back.bytes;
+        judge(row, partial, from, back.digest === image.digest(row));
+      },
+      () => again(row, partial, from),
+    );
+  }
+
+  /** Its bytes are lost, and nobody is to blame. */
+  function again(row: Row, partial: Partial, from: SourceId): void {
+    const others = proving.get(row) ?? [];
+    proving.delete(row);
+    waste(partial.received);
+    if (!stopped) for (const source of [from, ...others]) start(row, source, emptyPartial());
   }
 
   function judge(row: Row, partial: Partial, from: SourceId, right: boolean): void {
@@ -263,7 +284,8 @@ export function createLineSources(options: LineSourcesOptions): LineSources {
       if (bytes === undefined || received === 0 || bytes.length !== image.storedBytes(row)) return;
       if (underWay(row) !== undefined) return;
       const from = new Set<SourceId>(['caller']);
-      partials.put(row, { bytes, received, form: 'stored', from, begunAt: 0 });
+      // A copy: the bytes move to whoever proves them, and the caller may need its own again.
+      partials.put(row, copyOf({ bytes, received, form: 'stored', from, begunAt: 0 }));
     },
     takePartial: (row) => partials.take(row),
     hold() {

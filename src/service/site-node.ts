@@ -4,6 +4,7 @@ import { assert, WireError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { LogLimit } from '../base/log-limit.ts';
 import type { Clock, Timers } from '../base/time.ts';
+import type { ChunkHash } from '../chunk/ports.ts';
 import type { LineMachine, LineSetup, LineState } from '../swarm/line-ports.ts';
 import type { LineListener, LineSocket, LineSocketEvents, LineTransport } from '../swarm/line-transport.ts';
 import type { JoinOptions, Line, SiteNode } from '../swarm/node-ports.ts';
@@ -35,8 +36,7 @@ export interface SiteNodeOptions {
   /** Who crosses the WAN for this image now; asked at every change of the site. */
   readonly elect: (image: ImageKey) => PeerId | undefined;
   readonly createMachine: (setup: LineSetup) => LineMachine;
-  /** SHA-256; a promise when it is done by another thread. */
-  readonly hash: (bytes: Uint8Array) => Digest | Promise<Digest>;
+  readonly hash: ChunkHash;
   /** For a follower that dials about an image which this node has not joined; undefined: we do not serve it. */
   readonly openImage: (manifest: Digest) => Promise<JoinOptions | undefined>;
   /** Proved chunks that wait to be kept, at most, a line: beyond it nothing more is read from feeders. */

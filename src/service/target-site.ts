@@ -1,0 +1,176 @@
+// The site as a machine being imaged takes part in it: presence, one node, its announcements; nothing of it may stop the imaging.
+import type { Ipv4 } from '../base/addresses.ts';
+import type { ChunkHash } from '../chunk/ports.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { Clock, MonotonicMs, Timers } from '../base/time.ts';
+import type { OpenBeaconNet } from '../swarm/beacon-net.ts';
+import { designated } from '../swarm/election.ts';
+import { createLine } from '../swarm/line.ts';
+import type { LineTransport } from '../swarm/line-transport.ts';
+import type { JoinOptions, Line } from '../swarm/node-ports.ts';
+import { DEFAULT_SITE_PORT, type PeerId, type Presence, type UnfitReason } from '../swarm/site.ts';
+import { type Announcer, createAnnouncer } from './announcer.ts';
+import { createPresence } from './presence.ts';
+import { createSiteNode, type PeerSiteNode, sentBytes } from './site-node.ts';
+
+export interface TargetSiteOptions {
+  /** Made up for this boot. */
+  readonly self: PeerId;
+  /** TCP and UDP. */
+  readonly port?: number;
+  readonly groupPort?: number;
+  readonly openNet: OpenBeaconNet;
+  readonly transport: LineTransport;
+  readonly hash: ChunkHash;
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Log;
+}
+
+export interface TargetSite {
+  /** Once; later calls change nothing. `site`: its label, null when the subnet is the site. `wan`: is there a way out? */
+  open(
+    swarm: {
+      readonly site: string | null;
+      readonly peers: readonly { readonly address: string; readonly port: number }[];
+    },
+    able: { readonly wan: boolean },
+  ): void;
+  /** Undefined when the site could not be opened. */
+  join(options: JoinOptions): Promise<Line | undefined>;
+  /** `10.77.0.12 (target)`. */
+  nameOf(peer: PeerId): string;
+  /** Bytes of chunks that came and that were sent to others, by lines that have not been left. */
+  traffic(): { readonly received: number; readonly sent: number };
+  /** Lines are to be left before. */
+  close(): Promise<void>;
+}
+
+interface Opened {
+  readonly presence: Presence;
+  readonly node: PeerSiteNode;
+  readonly announcer: Announcer;
+  /** When it began to listen. */
+  readonly sinceMs: MonotonicMs;
+}
+
+/**
+ * Machines that are switched on together would each think themselves alone, and all cross the WAN: so each listens first.
+ * It costs an agent nothing: reading the image's tables takes as long.
+ */
+const LISTEN_MS = 1_000;
+
+export function createTargetSite(options: TargetSiteOptions): TargetSite {
+  const { transport, clock, timers, log } = options;
+  let opening: Promise<Opened | undefined> | undefined;
+  let opened: Opened | undefined;
+
+  async function start(label: string, peers: readonly Where[], hasWayOut: boolean): Promise<Opened> {
+    const tags: readonly string[] = [];
+    const own = { role: 'target', httpPort: 0, tags } as const;
+    // Nobody shall wait for a machine to cross the WAN that has not yet joined the line.
+    const unfit = (): readonly UnfitReason[] => (hasWayOut && node.lines().length > 0 ? [] : ['wan-down']);
+    let port = options.port ?? DEFAULT_SITE_PORT;
+    const presence = createPresence({
+      ...options,
+      label,
+      sitePort: () => port,
+      own: { ...own, unfit: ['wan-down'], holdings: [], freeUplinkBytesPerSecond: 0, crossing: [] },
+    });
+    const node = createSiteNode({
+      presence,
+      role: 'target',
+      port,
+      transport,
+      clock,
+      timers,
+      log,
+      elect: (key) =>
+        designated(label, key, [{ id: presence.self, ...own, unfit: unfit() }, ...presence.peers()]),
+      createMachine: createLine,
+      hash: options.hash,
+      // Only the image that is being written here, whose line is joined for that.
+      openImage: async () => undefined,
+    });
+    port = (await node.start()).port;
+    try {
+      await presence.start();
+    } catch (error) {
+      await node.stop();
+      throw error;
+    }
+    for (const { address, port: at } of peers) presence.tellOf({ address: address as Ipv4, port: at });
+    const announcer = createAnnouncer({
+      ...own,
+      presence,
+      timers,
+      lines: node.lines,
+      tags: () => tags,
+      httpPort: () => 0,
+      unfit,
+      sentBytes: () => sentBytes(node.stats()),
+      clock,
+    });
+    announcer.start();
+    return { presence, node, announcer, sinceMs: clock.nowMs() };
+  }
+
+  return {
+    open({ site, peers }, { wan }) {
+      opening ??= start(site ?? '', peers, wan).then(
+        (all) => {
+          opened = all;
+          return all;
+        },
+        (error) => {
+          log.warn({ err: error }, 'site not joined: all content comes over HTTP');
+          return undefined;
+        },
+      );
+    },
+    async join(joining) {
+      const all = await opening;
+      if (all === undefined) return undefined;
+      const knowsMs = clock.nowMs() - all.sinceMs;
+      if (knowsMs < LISTEN_MS) {
+        await new Promise<void>((resolve) => void timers.after(LISTEN_MS - knowsMs, resolve));
+      }
+      const line = all.node.join(joining);
+      // Now others can elect it.
+      all.announcer.now();
+      return line;
+    },
+    nameOf(id) {
+      const peer = opened?.presence.peers().find((one) => one.id === id);
+      return peer === undefined ? id : `${peer.address} (${peer.role})`;
+    },
+    traffic() {
+      const stats = opened?.node.stats().lines.map((line) => line.stats) ?? [];
+      return {
+        received: sum(stats.flatMap(({ bytesIn }) => Object.values(bytesIn))),
+        sent: sum(stats.flatMap(({ bytesOut }) => Object.values(bytesOut))),
+      };
+    },
+    async close() {
+      const all = await opening;
+      opening = Promise.resolve(undefined);
+      opened = undefined;
+      if (all === undefined) return;
+      all.announcer.stop();
+      await Promise.all([all.presence.stop(), all.node.stop()]).catch((error) =>
+        log.warn({ err: error }, 'site not left well'),
+      );
+    },
+  };
+}
+
+interface Where {
+  readonly address: string;
+  readonly port: number;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
+}

@@ -16,7 +16,7 @@ import { bootDiskNext, isSecureBoot, isUefi, setBootEntry } from './io/boot-entr
 import { systemClock, systemTimers } from './io/clock.ts';
 import { readDisks } from './io/disks.ts';
 import { bringNetworkUp } from './io/network-up.ts';
-import { readNics } from './io/nics.ts';
+import { linkBytesPerSecond, readNics } from './io/nics.ts';
 import {
   boundDirtyBytes,
   dropCaches,
@@ -92,6 +92,7 @@ function lateSite(log: Log): SitePort {
         import('./io/hash.ts'),
       ]);
     now = createTargetSite({
+      linkBytesPerSecond: () => linkBytesPerSecond(readNics()),
       self: randomBytes(8).toString('hex'),
       openNet: beaconSockets({ interfaces: hostInterfaces }),
       transport: createLineSockets(),

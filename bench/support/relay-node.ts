@@ -9,7 +9,6 @@ import { digestOf } from '../../src/io/hash.ts';
 import { createHashThread } from '../../src/io/hash-thread.ts';
 import { createLineSockets } from '../../src/io/line-sockets.ts';
 import { createSiteNode } from '../../src/service/site-node.ts';
-import { createLine } from '../../src/swarm/line.ts';
 import type { LineImage, LocalRows } from '../../src/swarm/node-ports.ts';
 import { imageKey, type Presence, type SitePeer } from '../../src/swarm/site.ts';
 import { testChunk } from '../../test/support/chunks.ts';
@@ -102,8 +101,8 @@ const node = createSiteNode({
   timers: systemTimers,
   log: silentLog,
   elect: () => above[0]?.id ?? IDS[role],
-  createMachine: (setup) => createLine(setup),
-  hash: role === 'follower' ? lookUp : createHashThread().hash,
+  strategy: 'line',
+  hash: role === 'follower' ? lookUp : process.env.RELAY_HASH === 'sync' ? digestOf : createHashThread().hash,
   openImage: async () => undefined,
 });
 const wan = { name: 'none', fetch: () => Promise.reject(new Error('no WAN here')) };

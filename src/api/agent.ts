@@ -76,6 +76,8 @@ export type Rung = (typeof RUNGS)[number];
 
 export const ProgressReport = z.object({
   machine: z.string(),
+      /** How its images travel (the configuration's `strategy`), so that the site agrees; absent: `auto`. */
+      strategy: z.enum(['auto', 'line', 'swarm']).optional(),
   bootId: z.string().max(64),
   rung: z.enum(['agent', 'imaging', 'verifying', 'done', 'failed']),
   /** Plain image bytes done in this rung, and of how many. */

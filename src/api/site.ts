@@ -56,11 +56,22 @@ export const LineView = z.object({
   held: count,
   /** A peer's id, `wan`, or absent: nothing is being fetched. */
   feeder: z.string().max(16).optional(),
+  /** How it is fetched: from one feeder, or from many sources; absent: by an older version, so from one. */
+  strategy: z.enum(['line', 'swarm']).optional(),
   depth: count,
   /** Bytes per second that come in. */
   rate: z.number().nonnegative(),
   followers: z
-    .array(z.object({ id, address: text.optional(), rate: z.number().nonnegative(), held: count }))
+    .array(
+      z.object({
+        id,
+        address: text.optional(),
+        rate: z.number().nonnegative(),
+        held: count,
+        /** This peer is one of its many sources. */
+        joins: z.boolean().optional(),
+      }),
+    )
     .max(1024),
   /** Requests of followers that wait for a chunk on its way. */
   holds: count,

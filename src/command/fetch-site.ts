@@ -16,6 +16,7 @@ import { createHashThread } from '../io/hash-thread.ts';
 import { createHttpSource } from '../io/http-source.ts';
 import { chooseInterfaces, hostInterfaces } from '../io/interfaces.ts';
 import { createLineSockets } from '../io/line-sockets.ts';
+import { linkBytesPerSecond, readNics } from '../io/nics.ts';
 import { unzstd } from '../io/zstd.ts';
 import { createAnnouncer } from '../service/announcer.ts';
 import { type ContentService, createContentService } from '../service/content.ts';
@@ -25,7 +26,6 @@ import { createPresence } from '../service/presence.ts';
 import { createSiteNode, sentBytes } from '../service/site-node.ts';
 import { createSiteSource } from '../service/site-source.ts';
 import { type Candidate, designated } from '../swarm/election.ts';
-import { createLine } from '../swarm/line.ts';
 import type { Line } from '../swarm/node-ports.ts';
 import { peersBefore } from '../swarm/peers.ts';
 import { DEFAULT_SITE_PORT, type SitePeer, type UnfitReason } from '../swarm/site.ts';
@@ -141,7 +141,8 @@ export async function openFetchSite(options: FetchSiteOptions): Promise<FetchSit
     timers,
     log,
     elect: (image) => designated(label, image, candidates()),
-    createMachine: (setup) => createLine(setup),
+    strategy: config.strategy,
+    linkBytesPerSecond: () => linkBytesPerSecond(readNics()),
     hash: hashThread.hash,
     onTraffic: ({ bytes }) => {
       lineBytes += bytes;

@@ -19,6 +19,7 @@ export interface PeerOptions {
   readonly parent?: string[];
   readonly peer?: string[];
   readonly tag?: string[];
+  readonly strategy?: string;
   readonly httpPort?: number;
   readonly quota?: number | string;
   readonly logLevel?: string;
@@ -41,6 +42,7 @@ export function configOf(options: PeerOptions, environment = process.env): Loade
     parents: options.parent,
     peers: options.peer,
     tags: options.tag,
+    strategy: options.strategy,
     httpPort: options.httpPort,
     quotaBytes: options.quota,
     logLevel: options.logLevel,

@@ -18,6 +18,7 @@ import { readMachineCondition } from '../io/fitness.ts';
 import { createHashThread } from '../io/hash-thread.ts';
 import { type HostInterface, presentInterfaces } from '../io/interfaces.ts';
 import { createLineSockets } from '../io/line-sockets.ts';
+import { linkBytesPerSecond, readNics } from '../io/nics.ts';
 import { keepPeerId, loadPeerId } from '../io/peer-id.ts';
 import { unzstd } from '../io/zstd.ts';
 import { createAnnouncer } from '../service/announcer.ts';
@@ -38,7 +39,6 @@ import { createSiteViews } from '../service/site-view.ts';
 import type { WanGate, WanUse } from '../service/wan-gate.ts';
 import { isPaused } from '../swarm/control.ts';
 import { type Candidate, designated } from '../swarm/election.ts';
-import { createLine } from '../swarm/line.ts';
 import { peersBefore } from '../swarm/peers.ts';
 import { wishesOf } from '../swarm/replica-wishes.ts';
 import { DEFAULT_SITE_PORT, TAGS, type UnfitReason } from '../swarm/site.ts';
@@ -147,7 +147,8 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
     timers,
     log: parts.log,
     elect: (image) => designated(label, image, candidates()),
-    createMachine: (setup) => createLine(setup),
+    strategy: config.strategy,
+    linkBytesPerSecond: () => linkBytesPerSecond(readNics()),
     hash: hashThread.hash,
     openImage: (manifest) => images.open(manifest),
     pace: lan,
@@ -262,7 +263,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
         ...(own === undefined ? [] : [{ address: own, port: sitePort }]),
         ...others.map(({ address, port }) => ({ address, port })),
       ];
-      return { site: config.site, peers: known.slice(0, 64) };
+      return { site: config.site, peers: known.slice(0, 64), strategy: config.strategy };
     },
     useOf({ image }) {
       const found = image === undefined ? undefined : byManifest(image);

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { DEFAULT_HTTP_PORT } from '../api/routes.ts';
 import { DEFAULT_SITE_PORT } from '../swarm/site.ts';
+import { STRATEGY_SETTINGS } from '../swarm/strategy.ts';
 
 const url = z
   .string()
@@ -67,6 +68,7 @@ export const CONFIG_KEYS = {
   site: z.string().min(1).max(64).nullable(),
   sitePort: z.number().int().min(1).max(65_535),
   stateDir: z.string().min(1),
+  strategy: z.enum(STRATEGY_SETTINGS),
   tags: z.array(tag).max(16),
   trustRoot: z.string().min(1).nullable(),
   wanLimit: rate,
@@ -165,6 +167,11 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
     flag: '--state <dir>',
     defaultText: "systemd's state folder, else `/var/lib/peerboot` for root, else `~/.local/state/peerboot`",
   },
+  strategy: {
+    means:
+      'How an image travels in the site: `line` (each feeds the next), `swarm` (each fetches from many at once), or `auto`: chosen for each image from what was measured. Say the same to all peers of the site; targets are told by them.',
+    flag: '--strategy <name>',
+  },
   tags: {
     means:
       'What this peer is for, e.g. `boot-host`; `wan:prefer` and `wan:forbid` say who crosses the WAN for the site.',
@@ -203,6 +210,7 @@ export const FIXED_DEFAULTS = {
   replicas: [],
   site: null,
   sitePort: DEFAULT_SITE_PORT,
+  strategy: 'auto',
   tags: [],
   wanLimit: null,
 } as const satisfies Partial<Config>;

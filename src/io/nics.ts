@@ -36,6 +36,12 @@ export function readNics(folder = '/sys/class/net', options: { virtual?: boolean
     });
 }
 
+/** Of the fastest card in use, what its link carries at most; 0 when none tells it. */
+export function linkBytesPerSecond(nics: readonly NicFacts[]): number {
+  const used = nics.filter(({ carrier, ipv4 }) => carrier && ipv4 !== undefined);
+  return Math.max(0, ...used.map(({ speedMbps }) => (speedMbps ?? 0) * 125_000));
+}
+
 /** Reading `carrier` of a card that is down fails with EINVAL. */
 function read(home: string, name: string): string | undefined {
   try {

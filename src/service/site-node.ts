@@ -5,7 +5,7 @@ import type { Log } from '../base/log.ts';
 import { LogLimit } from '../base/log-limit.ts';
 import type { Clock, Timers } from '../base/time.ts';
 import type { ChunkHash } from '../chunk/ports.ts';
-import type { LineMachine, LineSetup, LineState } from '../swarm/line-ports.ts';
+import type { LineState } from '../swarm/line-ports.ts';
 import type { LineListener, LineSocket, LineSocketEvents, LineTransport } from '../swarm/line-transport.ts';
 import type { JoinOptions, Line, SiteNode } from '../swarm/node-ports.ts';
 import { linePeers } from '../swarm/peers.ts';
@@ -17,11 +17,13 @@ import {
   type Presence,
   type SitePeer,
 } from '../swarm/site.ts';
+import type { StrategySetting } from '../swarm/strategy.ts';
 import { type ControlFrame, encodeControl } from '../swarm/wire.ts';
 import { WireDecoder } from '../swarm/wire-decoder.ts';
 import { createLineDriver, type LineDriver, type Traffic } from './line-driver.ts';
 import type { Follower, Pace } from './line-follower.ts';
 import type { LineStats } from './line-stats.ts';
+import { createLineStrategy } from './line-strategy.ts';
 
 export interface SiteNodeOptions {
   /** Started and stopped by whoever made it. */
@@ -35,7 +37,10 @@ export interface SiteNodeOptions {
   readonly log: Log;
   /** Who crosses the WAN for this image now; asked at every change of the site. */
   readonly elect: (image: ImageKey) => PeerId | undefined;
-  readonly createMachine: (setup: LineSetup) => LineMachine;
+  /** Line or mesh for each image; `auto` unless told. */
+  readonly strategy?: StrategySetting;
+  /** Speed of the fastest network card in use, bytes per second; 0: nobody tells it. */
+  readonly linkBytesPerSecond?: () => number;
   readonly hash: ChunkHash;
   /** For a follower that dials about an image which this node has not joined; undefined: we do not serve it. */
   readonly openImage: (manifest: Digest) => Promise<JoinOptions | undefined>;
@@ -78,6 +83,13 @@ export function createSiteNode(options: SiteNodeOptions): PeerSiteNode {
   const limit = new LogLimit(5);
   const lines = new Map<Digest, LineDriver>();
   const sockets = new Set<LineSocket>();
+  const strategy = createLineStrategy({
+    presence,
+    setting: options.strategy ?? 'auto',
+    linkBytesPerSecond: options.linkBytesPerSecond ?? (() => 0),
+    clock,
+    log,
+  });
   let listener: LineListener | undefined;
   let stopListening: (() => void) | undefined;
   let refused = 0;
@@ -99,11 +111,14 @@ export function createSiteNode(options: SiteNodeOptions): PeerSiteNode {
       clock,
       timers,
       log,
-      createMachine: options.createMachine,
+      createMachine: (setup) => strategy.machineFor(join.image, setup),
       hash: options.hash,
       memoryBytes: options.memoryBytes ?? MEMORY_BYTES,
       pace: options.pace,
-      onTraffic: options.onTraffic,
+      onTraffic(traffic) {
+        strategy.came(traffic.bytes);
+        options.onTraffic?.(traffic);
+      },
       onSuspect: (peer) => presence.suspect?.(peer),
       onEnd: () => {
         if (lines.get(manifest) === line) lines.delete(manifest);

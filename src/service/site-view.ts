@@ -55,7 +55,7 @@ export function createSiteViews(options: SiteViewOptions): SiteViews {
   }
 
   function lineView({ image, state }: Line): LineView {
-    const { feeder, depth, held, rate, followers, holds, paused } = state();
+    const { strategy, feeder, depth, held, rate, followers, holds, paused } = state();
     const addresses = new Map(presence.peers().map(({ id, address }) => [id, address]));
     return {
       key: imageKey(image.manifest),
@@ -64,6 +64,7 @@ export function createSiteViews(options: SiteViewOptions): SiteViews {
       storedBytes: storedBytes(image),
       held,
       ...(feeder === undefined ? {} : { feeder }),
+      strategy,
       depth,
       rate: Math.round(rate),
       followers: followers.map((one) => {

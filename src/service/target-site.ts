@@ -6,10 +6,10 @@ import type { Random } from '../base/random.ts';
 import type { Clock, MonotonicMs, Timers } from '../base/time.ts';
 import type { OpenBeaconNet } from '../swarm/beacon-net.ts';
 import { designated } from '../swarm/election.ts';
-import { createLine } from '../swarm/line.ts';
 import type { LineTransport } from '../swarm/line-transport.ts';
 import type { JoinOptions, Line } from '../swarm/node-ports.ts';
 import { DEFAULT_SITE_PORT, type PeerId, type Presence, type UnfitReason } from '../swarm/site.ts';
+import type { StrategySetting } from '../swarm/strategy.ts';
 import { type Announcer, createAnnouncer } from './announcer.ts';
 import { createPresence } from './presence.ts';
 import { createSiteNode, type PeerSiteNode, sentBytes } from './site-node.ts';
@@ -23,21 +23,26 @@ export interface TargetSiteOptions {
   readonly openNet: OpenBeaconNet;
   readonly transport: LineTransport;
   readonly hash: ChunkHash;
+  /** Speed of the fastest network card in use, bytes per second; 0: nobody tells it. */
+  readonly linkBytesPerSecond: () => number;
   readonly random: Random;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Log;
 }
 
+/** What the peer says of its site at check-in. */
+export interface ToldSite {
+  /** Its label, null when the subnet is the site. */
+  readonly site: string | null;
+  readonly peers: readonly { readonly address: string; readonly port: number }[];
+  /** An older peer does not say it: `auto`. */
+  readonly strategy?: StrategySetting | undefined;
+}
+
 export interface TargetSite {
-  /** Once; later calls change nothing. `site`: its label, null when the subnet is the site. `wan`: is there a way out? */
-  open(
-    swarm: {
-      readonly site: string | null;
-      readonly peers: readonly { readonly address: string; readonly port: number }[];
-    },
-    able: { readonly wan: boolean },
-  ): void;
+  /** Once; later calls change nothing. `wan`: is there a way out? */
+  open(swarm: ToldSite, able: { readonly wan: boolean }): void;
   /** Undefined when the site could not be opened. */
   join(options: JoinOptions): Promise<Line | undefined>;
   /** `10.77.0.12 (target)`. */
@@ -67,7 +72,8 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
   let opening: Promise<Opened | undefined> | undefined;
   let opened: Opened | undefined;
 
-  async function start(label: string, peers: readonly Where[], hasWayOut: boolean): Promise<Opened> {
+  async function start({ site, peers, strategy = 'auto' }: ToldSite, hasWayOut: boolean): Promise<Opened> {
+    const label = site ?? '';
     const tags: readonly string[] = [];
     const own = { role: 'target', httpPort: 0, tags } as const;
     // Nobody shall wait for a machine to cross the WAN that has not yet joined the line.
@@ -89,7 +95,8 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
       log,
       elect: (key) =>
         designated(label, key, [{ id: presence.self, ...own, unfit: unfit() }, ...presence.peers()]),
-      createMachine: createLine,
+      strategy,
+      linkBytesPerSecond: options.linkBytesPerSecond,
       hash: options.hash,
       // Only the image that is being written here, whose line is joined for that.
       openImage: async () => undefined,
@@ -118,8 +125,8 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
   }
 
   return {
-    open({ site, peers }, { wan }) {
-      opening ??= start(site ?? '', peers, wan).then(
+    open(told, { wan }) {
+      opening ??= start(told, wan).then(
         (all) => {
           opened = all;
           return all;
@@ -164,11 +171,6 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
       );
     },
   };
-}
-
-interface Where {
-  readonly address: string;
-  readonly port: number;
 }
 
 function sum(numbers: readonly number[]): number {

@@ -108,6 +108,7 @@ export interface LineState {
   readonly feeder: SourceId | undefined;
   readonly depth: number;
   readonly held: number;
+  readonly strategy: 'line' | 'swarm';
   readonly rate: number;
   readonly followers: readonly {
     readonly id: PeerId;

@@ -98,6 +98,7 @@ class Line implements LineMachine {
     return {
       feeder: feeder?.ref.id ?? (crosses ? 'wan' : undefined),
       depth: this.#standing().depth,
+      strategy: 'line',
       held: heldCount,
       rate: Math.round(this.#core.intake.rate(now)),
       followers: this.#followers.rates(),

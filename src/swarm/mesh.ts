@@ -81,6 +81,7 @@ class Mesh implements LineMachine {
     const busy = joined.find(({ ref }) => this.#wants.fetchedFrom(ref.id).size > 0);
     const wan = this.#wants.fetchedFrom('wan').size > 0 ? 'wan' : undefined;
     return {
+      strategy: 'swarm',
       feeder: busy?.ref.id ?? wan ?? joined[0]?.ref.id,
       depth: this.#standing().depth,
       held: heldCount,

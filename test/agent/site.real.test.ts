@@ -78,6 +78,7 @@ function siteAt(address: Ipv4): SitePort {
     openNet: beaconSockets({ interfaces: () => [{ name: 'lo', address, netmask: '255.255.255.0' as Ipv4 }] }),
     transport: createLineSockets({ address }),
     hash: digestOf,
+    linkBytesPerSecond: () => 0,
     random: { next: Math.random },
     clock: systemClock,
     timers: systemTimers,

@@ -44,7 +44,7 @@ function lineOf(title: string, state: Partial<LineState> = {}) {
       pausedNow.value = false;
     },
     state: (): LineState => ({
-      ...{ feeder: 'wan', depth: 0, held: 3, rate: 1234.5, holds: 2 },
+      ...{ strategy: 'line', feeder: 'wan', depth: 0, held: 3, rate: 1234.5, holds: 2 },
       followers: [{ id: TARGET, rate: 10.2, held: 1 }],
       ...state,
       paused: pausedNow.value,

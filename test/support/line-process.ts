@@ -12,9 +12,11 @@ import { createHttpSource } from '../../src/io/http-source.ts';
 import { hostInterfaces } from '../../src/io/interfaces.ts';
 import { createLineSockets } from '../../src/io/line-sockets.ts';
 import { createLog } from '../../src/io/log.ts';
+import { linkBytesPerSecond, readNics } from '../../src/io/nics.ts';
 import { createOrderedSource } from '../../src/io/ordered-source.ts';
 import { createTargetSite } from '../../src/service/target-site.ts';
 import type { LocalRows } from '../../src/swarm/node-ports.ts';
+import type { StrategySetting } from '../../src/swarm/strategy.ts';
 import { readLineImage } from './line-content.ts';
 
 export interface LineProcessOptions {
@@ -26,6 +28,8 @@ export interface LineProcessOptions {
   readonly sources: readonly string[];
   /** Holds the whole content, which it reads from this file. */
   readonly holdsFile?: string;
+  /** As the configuration's key; `auto` unless given. */
+  readonly strategy?: StrategySetting;
   /** Serves wrong bytes. */
   readonly lies?: boolean;
 }
@@ -96,6 +100,8 @@ const site = createTargetSite({
   openNet: beaconSockets({ interfaces: hostInterfaces }),
   transport: createLineSockets(),
   hash: digestOf,
+  // Those of namespaces are virtual.
+  linkBytesPerSecond: () => linkBytesPerSecond(readNics(undefined, { virtual: true })),
   random: { next: Math.random },
   clock: systemClock,
   timers: systemTimers,
@@ -103,7 +109,7 @@ const site = createTargetSite({
 });
 const sources = options.sources.map((base) => createHttpSource({ base, log, firstByteMs: 10_000 }));
 const wan = createOrderedSource({ sources, clock: systemClock, log, name: 'wan' });
-site.open({ site: null, peers: [] }, { wan: sources.length > 0 });
+site.open({ site: null, peers: [], strategy: options.strategy }, { wan: sources.length > 0 });
 const line = await site.join({ image, local, purpose: 'image', wan });
 if (line === undefined) throw new Error('the site could not be opened');
 

@@ -10,7 +10,6 @@ import { digestOf } from '../../src/io/hash.ts';
 import { createLineSockets } from '../../src/io/line-sockets.ts';
 import { createSiteNode, type PeerSiteNode, type SiteNodeOptions } from '../../src/service/site-node.ts';
 import { designated } from '../../src/swarm/election.ts';
-import { createLine } from '../../src/swarm/line.ts';
 import type { LineSocket, LineSocketEvents, LineTransport } from '../../src/swarm/line-transport.ts';
 import type { Line, LineImage, LocalRows } from '../../src/swarm/node-ports.ts';
 import {
@@ -272,7 +271,7 @@ export function openSite(): TestSite {
             [...present.values()].map((one) => one.peer),
           );
         },
-        createMachine: (setup) => createLine(setup),
+        strategy: 'line',
         hash: digestOf,
         openImage: async () => undefined,
         ...options.node,

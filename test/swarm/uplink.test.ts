@@ -1,6 +1,6 @@
-// The uplink's meter: what it carried at most is what it can carry, what it carries now is taken.
+// The meters of links: what was carried at most is what can be carried, what is carried now is taken.
 import { expect, it } from 'vitest';
-import { UplinkMeter } from '../../src/swarm/uplink.ts';
+import { DownlinkMeter, UplinkMeter } from '../../src/swarm/uplink.ts';
 
 /** Megabytes sent in each second → free megabytes per second after it. */
 function frees(sent: readonly number[]): number[] {
@@ -13,17 +13,29 @@ function frees(sent: readonly number[]): number[] {
   });
 }
 
-it('knows nothing before anything was sent, and then what is left of the most', () => {
-  expect(frees([0, 0])).toEqual([0, 0]);
-  expect(frees([10, 4, 0, 12, 0])).toEqual([0, 6, 10, 0, 12]);
+it('knows nothing before anything was sent for some seconds, and then what is left of the most', () => {
+  expect(frees([0, 0, 0, 0])).toEqual([0, 0, 0, 0]);
+  expect(frees([10, 10, 10, 4, 0, 0])).toEqual([0, 0, 0, 6, 10, 10]);
 });
 
-it('takes no burst for a rate, and starts anew when the count does', () => {
+it('takes no burst for a rate: what waits in a kernel has not left', () => {
+  expect(frees([7, 1, 1, 0, 0]).at(-1)).toBe(3);
+});
+
+it('starts anew when the count does, and keeps the most', () => {
   const meter = new UplinkMeter();
-  meter.free(0, 0);
-  expect(meter.free(5e6, 10)).toBe(0);
-  expect(meter.free(5e6, 1000)).toBe(0);
-  expect(meter.free(5e6, 2000)).toBe(5e6);
-  expect(meter.free(0, 3000)).toBe(5e6);
-  expect(meter.free(1e6, 4000)).toBe(4e6);
+  const at = (megabytes: number, seconds: number) => meter.free(megabytes * 1e6, seconds * 1000) / 1e6;
+  expect([at(0, 0), at(5, 0.01), at(5, 1), at(10, 2), at(15, 3)]).toEqual([0, 0, 0, 0, 0]);
+  expect([at(15, 4), at(0, 5), at(1, 6)]).toEqual([5, 5, 4]);
+});
+
+it('measures a downlink only while bytes come all along', () => {
+  const meter = new DownlinkMeter();
+  expect(meter.mostPerSecond).toBe(0);
+  for (let ms = 0; ms <= 1000; ms += 100) meter.came(1e5, ms);
+  expect(meter.mostPerSecond).toBe(1e6);
+  // A pause is no slowness, and one piece after it no speed.
+  meter.came(9e6, 60_000);
+  meter.came(1e5, 60_100);
+  expect(meter.mostPerSecond).toBe(1e6);
 });

@@ -19,6 +19,11 @@ export function openBytes(bytes: Uint8Array): OpenChunk {
   };
 }
 
+export interface PutOptions {
+  /** By the caller, in this process: they are not hashed again. The first read of what was kept proves it in any case. */
+  readonly proved?: boolean;
+}
+
 /** Keeps stored bytes by digest. One contract suite (test/contract) is run by every implementation. */
 export interface ChunkStore {
   has(digest: Digest): boolean;
@@ -30,7 +35,7 @@ export interface ChunkStore {
    */
   open(digest: Digest): Promise<OpenChunk | undefined>;
   /** Resolves only once the bytes are durable; rejects with PB-CHUNK-CORRUPT when they have another digest. */
-  put(descriptor: Descriptor, bytes: Uint8Array): Promise<void>;
+  put(descriptor: Descriptor, bytes: Uint8Array, options?: PutOptions): Promise<void>;
   delete(digest: Digest): Promise<void>;
   /** All that is held, durable only. */
   list(): Iterable<Descriptor>;

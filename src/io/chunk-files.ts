@@ -5,7 +5,7 @@ import { assert, PeerbootError } from '../base/errors.ts';
 import { type Log, silentLog } from '../base/log.ts';
 import type { Clock } from '../base/time.ts';
 import { chooseVictims } from '../chunk/eviction.ts';
-import type { ChunkStore, OpenChunk } from '../chunk/ports.ts';
+import type { ChunkStore, OpenChunk, PutOptions } from '../chunk/ports.ts';
 import { createDurableWriter, createGate, realStoreFs, type StoreFs } from './chunk-files-durable.ts';
 import { lockFolder } from './chunk-files-lock.ts';
 import { openProved, type Proof, prove, readProved } from './chunk-files-open.ts';
@@ -178,10 +178,10 @@ export async function openChunkStore(options: ChunkStoreOptions): Promise<FileCh
     index.note(entry);
   }
 
-  async function put(descriptor: Descriptor, bytes: Uint8Array): Promise<void> {
+  async function put(descriptor: Descriptor, bytes: Uint8Array, { proved }: PutOptions = {}): Promise<void> {
     const { digest } = descriptor;
     assert(!closed, 'the chunk store is closed');
-    if (bytes.length !== descriptor.size || digestOf(bytes) !== digest) {
+    if (bytes.length !== descriptor.size || (proved !== true && digestOf(bytes) !== digest)) {
       throw new PeerbootError('PB-CHUNK-CORRUPT', `bytes offered as ${digest} are others`);
     }
     // A put must not begin while an earlier copy is still being unlinked: the unlink would take the new file.

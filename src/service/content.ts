@@ -73,7 +73,7 @@ export function createContentService(options: ContentServiceOptions): ContentSer
   async function write(digest: Digest, bytes: Uint8Array): Promise<void> {
     keepingBytes += bytes.length;
     try {
-      await store.put({ digest, size: bytes.length }, bytes);
+      await store.put({ digest, size: bytes.length }, bytes, { proved: true });
     } catch (error) {
       stats.unkept++;
       log.warn({ digest, err: error }, 'chunk fetched but not kept');

@@ -94,7 +94,7 @@ export class Shelf {
     this.trouble = undefined;
     this.fetchedBytes += size;
     this.#hand(row, bytes);
-    await store.put({ digest, size }, bytes);
+    await store.put({ digest, size }, bytes, { proved: true });
     // Whoever came in the meantime found it neither in memory, if there was no room, nor in the store.
     this.#waiting.get(row)?.resolve(bytes);
     this.#waiting.delete(row);

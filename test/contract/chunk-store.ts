@@ -51,6 +51,15 @@ export function chunkStoreContract(name: string, make: () => Promise<StoreUnderT
       expect(store.has(descriptor.digest)).toBe(false);
     });
 
+    it('takes the word of whoever has proved the bytes for their digest, not for their length, until they are read', async () => {
+      const wrong = bytes.map((byte) => byte ^ 1);
+      const longer = store.put({ ...descriptor, size: bytes.length + 1 }, bytes, { proved: true });
+      await expect(longer).rejects.toMatchObject({ code: 'PB-CHUNK-CORRUPT' });
+      await store.put(descriptor, wrong, { proved: true });
+      expect(await store.get(descriptor.digest)).toBeUndefined();
+      expect(store.has(descriptor.digest)).toBe(false);
+    });
+
     it('does not count a chunk before it is durable', async () => {
       const putting = store.put(descriptor, bytes);
       expect(store.has(descriptor.digest)).toBe(false);

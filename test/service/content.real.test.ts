@@ -175,8 +175,9 @@ describe('the content service', () => {
   });
 
   it('tells whoever brings a chunk that it could not be kept', async () => {
-    const wrong = testChunk(10).descriptor.digest;
-    await expect(parts.content.keep(wrong, chunk.bytes)).rejects.toMatchObject({ code: 'PB-CHUNK-CORRUPT' });
-    expect(parts.content.stats().unkept).toBe(1);
+    const full = { ...parts.store, put: () => Promise.reject(new Error('the disk is full')) };
+    const content = createContentService({ store: full, source: parts.origin, log: silentLog });
+    await expect(content.keep(descriptor.digest, chunk.bytes)).rejects.toThrow('the disk is full');
+    expect(content.stats().unkept).toBe(1);
   });
 });

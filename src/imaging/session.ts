@@ -158,9 +158,10 @@ export class Session implements Machine<SessionEvent, SessionAction> {
         this.phase = 'proving';
         return this.#proveOn();
       case 'proved':
+        this.#proofEnds();
         return this.#pieceProved(event.piece, event.rezeroed);
       case 'differs':
-        this.#proving -= 1;
+        this.#proofEnds();
         return this.phase === 'failed' ? [] : this.#fail('PB-DISK-READ-BACK', event.what);
       case 'sealed':
         assert(this.phase === 'sealing', `sealed while ${this.phase}`);
@@ -297,8 +298,12 @@ export class Session implements Machine<SessionEvent, SessionAction> {
     return this.#startFlush();
   }
 
-  #pieceProved(piece: Piece, rezeroed: boolean): readonly SessionAction[] {
+  #proofEnds(): void {
+    assert(this.#proving > 0, 'a piece is being proved');
     this.#proving -= 1;
+  }
+
+  #pieceProved(piece: Piece, rezeroed: boolean): readonly SessionAction[] {
     if (this.phase === 'failed') return [];
     if (rezeroed && this.#strict) {
       return this.#fail(

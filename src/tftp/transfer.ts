@@ -7,6 +7,7 @@
 //
 // The retransmission time follows the measured round trip (RFC 6298, without the samples that Karn's rule forbids) and
 // doubles with every try. What the client asked for with the timeout option is the longest step.
+import { assert } from '../base/errors.ts';
 import type { Machine } from '../base/machine.ts';
 import type { MonotonicMs } from '../base/time.ts';
 import type { Agreement } from './negotiate.ts';
@@ -90,13 +91,15 @@ export class Transfer implements Machine<TransferEvent, TransferAction> {
     if (this.#state === 'ended') return [];
     switch (event.kind) {
       case 'start':
+        assert(this.#state === 'new', 'a transfer starts once');
         return this.#start(now);
       case 'ack':
         return this.#acknowledged(event.block, now);
       case 'wake':
         return this.#woken(now);
       case 'request-again':
-        return this.#confirmed || this.#tries >= TRIES_UNCONFIRMED ? [] : this.#repeat(now);
+        if (this.#state === 'new' || this.#confirmed || this.#tries >= TRIES_UNCONFIRMED) return [];
+        return this.#repeat(now);
       case 'error':
         return this.#end(this.#errorOutcome(event.code, event.message));
       case 'unreachable':

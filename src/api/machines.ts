@@ -18,6 +18,16 @@ export const MachineView = z.object({
   source: z.string().optional(),
   failure: z.object({ code: z.string(), what: z.string(), remedy: z.string() }).optional(),
   lastSeenMs: z.number(),
+  /** The doctor's verdict on its last boot attempt, see docs/doctor.md. */
+  boot: z
+    .object({
+      verdict: z.string(),
+      firmware: z.string(),
+      evidence: z.array(z.string()),
+      remedy: z.string(),
+      wallMs: z.number(),
+    })
+    .optional(),
 });
 export type MachineView = z.infer<typeof MachineView>;
 

@@ -1,5 +1,6 @@
 // Figures of the services as the metrics want them: counts with labels.
 import type { DhcpService } from '../service/dhcp-service.ts';
+import type { Doctor } from '../service/doctor.ts';
 import type { Count, StatsSuppliers } from '../service/http-ports.ts';
 import type { WanLedger } from '../service/ledger.ts';
 import type { TftpService } from '../service/tftp-service.ts';
@@ -7,6 +8,7 @@ import type { TftpService } from '../service/tftp-service.ts';
 export function statsOf(parts: {
   readonly dhcp: DhcpService;
   readonly tftp: TftpService;
+  readonly doctor: Doctor;
   readonly ledger: WanLedger;
 }): StatsSuppliers {
   const counts = (label: string, record: Readonly<Record<string, number>>): Count[] =>
@@ -25,5 +27,6 @@ export function statsOf(parts: {
       ];
     },
     tftpTransfers: () => counts('outcome', parts.tftp.stats().outcomes),
+    bootAttempts: () => counts('verdict', parts.doctor.counts()),
   };
 }

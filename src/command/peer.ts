@@ -22,6 +22,8 @@ import { type Assignments, createAssignments } from '../service/assignments.ts';
 import { type Catalogue, createCatalogue } from '../service/catalogue.ts';
 import { createContentService } from '../service/content.ts';
 import { createDhcpService } from '../service/dhcp-service.ts';
+import { createDoctor } from '../service/doctor.ts';
+import { judgedMachines } from '../service/doctor-machines.ts';
 import { createHttpService } from '../service/http-service.ts';
 import { createLedger } from '../service/ledger.ts';
 import { createMachines, type Machines } from '../service/machines.ts';
@@ -132,6 +134,13 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     log,
   });
 
+  const doctor = createDoctor({
+    openUdp,
+    addresses: () => interfaces.map((one) => one.address),
+    clock,
+    timers,
+    log: part('doctor'),
+  });
   const tftp = createTftpService({
     addresses: interfaces.map((one) => one.address),
     sockets: tftpSockets,
@@ -140,9 +149,10 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     clock,
     timers,
     onMachineEvent: (event) => void machines.observe(event),
+    onFact: doctor.observe,
   });
   const dhcp = createDhcpService({
-    openUdp,
+    openUdp: doctor.openUdp,
     interfaces,
     httpPort: config.httpPort,
     assets: assets.list(),
@@ -159,7 +169,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     files: assets,
     content,
     catalogue,
-    machines,
+    machines: judgedMachines(machines, doctor),
     assignments,
     peerName: hostname(),
     site: title,
@@ -169,7 +179,8 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     swarm: site.swarm,
     siteRoutes: site.routes,
     lan: site.lan,
-    stats: statsOf({ dhcp, tftp, ledger }),
+    stats: statsOf({ dhcp, tftp, ledger, doctor }),
+    onFact: doctor.observe,
     ...(config.adminToken === null ? {} : { adminToken: config.adminToken }),
     clock,
     timers,
@@ -189,6 +200,8 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     await tftp.start();
     undo.push(() => tftp.stop());
   }
+  await doctor.start();
+  undo.push(() => doctor.stop());
   await dhcp.start();
   undo.push(() => dhcp.stop());
   open = true;

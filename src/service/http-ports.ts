@@ -40,4 +40,6 @@ export interface StatsSuppliers {
   readonly dhcpPackets?: () => readonly Count[];
   /** Labels: `outcome`. */
   readonly tftpTransfers?: () => readonly Count[];
+  /** Labels: `verdict`. */
+  readonly bootAttempts?: () => readonly Count[];
 }

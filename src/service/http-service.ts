@@ -5,11 +5,13 @@ import { isPeerbootError, PeerbootError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { NamedFiles } from '../base/named-files.ts';
 import type { Clock, Timers } from '../base/time.ts';
+import type { Observed } from '../boot/observed.ts';
 import type { Assignments } from './assignments.ts';
 import { adminRoutes } from './http-admin.ts';
 import { addressOf, type BootRoutesOptions, bootRoutes } from './http-boot.ts';
 import { contentRoutes } from './http-content.ts';
 import { answerErrors } from './http-errors.ts';
+import { reportFacts } from './http-facts.ts';
 import { healthRoutes, type ReadyCheck } from './http-health.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits, limitConnections } from './http-limits.ts';
 import type { CatalogueForHttp, ContentForHttp, StatsSuppliers } from './http-ports.ts';
@@ -43,6 +45,8 @@ export interface HttpServiceOptions {
   /** Without it there are no routes of the site: a peer alone. */
   readonly siteRoutes?: SiteForHttp | undefined;
   readonly adminToken?: string | undefined;
+  /** What the doctor wants to know of scripts and boot files. */
+  readonly onFact?: ((fact: Observed) => void) | undefined;
   readonly limits?: Partial<HttpLimits>;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -108,6 +112,7 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
     });
   });
 
+  if (options.onFact !== undefined) reportFacts(app, options.onFact);
   bootRoutes(app, options);
   contentRoutes(app, { ...options, idleMs: limits.idleMs, onServed: (bytes) => metrics.served(bytes) });
   healthRoutes(app, { ...options, checks: options.checks ?? (() => []), metrics });

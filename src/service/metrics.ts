@@ -69,6 +69,12 @@ export function createMetrics(options: MetricsOptions): Metrics {
     ['outcome'],
     options.tftpTransfers,
   );
+  supplied(
+    'peerboot_boot_attempts_total',
+    'Boot attempts by the verdict of the doctor',
+    ['verdict'],
+    options.bootAttempts,
+  );
 
   const served = new Counter({
     name: 'peerboot_content_served_bytes_total',

@@ -4,6 +4,7 @@ import { WireError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { NamedFiles } from '../base/named-files.ts';
 import type { Clock, Timers } from '../base/time.ts';
+import type { Observed } from '../boot/observed.ts';
 import { Admission, DEFAULT_TFTP_LIMITS, type RefusedBy, type TftpLimits } from '../tftp/admission.ts';
 import { FileNames } from '../tftp/names.ts';
 import { type Agreement, MAX_BLKSIZE_ON_ETHERNET, negotiate } from '../tftp/negotiate.ts';
@@ -35,6 +36,8 @@ export interface TftpServiceOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   onMachineEvent(event: TftpFileEvent): void;
+  /** What the doctor wants to know of every request and transfer. */
+  onFact?(fact: Observed): void;
 }
 
 export interface TftpStats extends Readonly<TransferCounts> {
@@ -98,9 +101,12 @@ export function createTftpService(options: TftpServiceOptions): TftpService {
       previous.running.handle({ kind: again ? 'request-again' : 'unreachable' });
       if (again) return;
     }
+    const server = listener.local.address;
+    options.onFact?.({ kind: 'tftp-request', client: from, server, file: packet.file });
     const answer = negotiate(packet, rules);
     if ('code' in answer) {
       denied++;
+      options.onFact?.({ kind: 'tftp-end', client: from, server, outcome: 'denied', why: answer.message });
       log.info({ address: from.address, file: packet.file, why: answer.message }, 'tftp request denied');
       listener.send(from, encodeTftp({ kind: 'error', ...answer }));
       return;
@@ -136,9 +142,11 @@ export function createTftpService(options: TftpServiceOptions): TftpService {
         admission.end(client.address);
         outcomes[outcome.kind]++;
         report(client, agreement, outcome, clock.nowMs() - now);
+        options.onFact?.({ kind: 'tftp-end', client, server: local, ...factOf(outcome, running.confirmed) });
       },
     });
     active.set(key, { request, running });
+    options.onFact?.({ kind: 'tftp-answer', client, server: local, sizeBytes: agreement.sizeBytes });
     running.handle({ kind: 'start' });
   }
 
@@ -201,6 +209,25 @@ export function createTftpService(options: TftpServiceOptions): TftpService {
 
 function keyOf(client: Endpoint): string {
   return `${client.address}:${client.port}`;
+}
+
+/** A client that never acknowledged anything did not get our answers, or its own do not get here. */
+function factOf(
+  outcome: TransferOutcome,
+  confirmed: boolean,
+): Pick<Observed & { kind: 'tftp-end' }, 'outcome' | 'why'> {
+  switch (outcome.kind) {
+    case 'completed':
+    case 'probed':
+      return { outcome: outcome.kind };
+    case 'aborted':
+      return { outcome: 'aborted', why: outcome.message };
+    case 'gave-up':
+      return { outcome: 'aborted', why: outcome.why };
+    case 'gone':
+    case 'timed-out':
+      return confirmed ? { outcome: 'aborted', why: 'it fell silent' } : { outcome: 'timed-out' };
+  }
 }
 
 function sameRequest(a: TftpRequest, b: TftpRequest): boolean {

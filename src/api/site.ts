@@ -9,10 +9,16 @@ const reference = z.string().min(1).max(128);
 const limit = z.number().int().min(10_000).nullable();
 const priority = z.enum(['high', 'normal', 'low']);
 
+/** A word that is said to the whole site with every announcement, e.g. `boot-host`. */
+export const Tag = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9:._-]{0,31}$/, 'must be a short word of a-z, 0-9 and :._-');
+
 export const ControlChange = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('pause'), image: reference.optional() }),
   z.object({ kind: z.literal('resume'), image: reference.optional() }),
   z.object({ kind: z.literal('priority'), image: reference.optional(), priority }),
+  z.object({ kind: z.enum(['tag', 'untag']), tag: Tag }),
   z.object({ kind: z.literal('limit'), wan: limit.optional(), lan: limit.optional() }),
 ]);
 export type ControlChange = z.infer<typeof ControlChange>;
@@ -25,6 +31,8 @@ export const ControlState = z.object({
   priorities: z.record(z.string(), priority),
   wanLimit: limit.optional(),
   lanLimit: limit.optional(),
+  tagged: z.array(Tag).max(16).default([]),
+  untagged: z.array(Tag).max(64).default([]),
 });
 export type ControlState = z.infer<typeof ControlState>;
 

@@ -46,6 +46,11 @@ export const ERROR_TABLE = {
     remedy:
       'Start it with `peerboot up` (or `systemctl start peerboot`), or name another one with `--peer http://<address>:8067`.',
   },
+  'PB-PEER-UNKNOWN': {
+    means: 'The site has no such peer',
+    remedy:
+      'See `peerboot site` for the names, addresses and ids of its peers; a name may have `*` in it, and `tag:<word>` means all that have the tag.',
+  },
   'PB-PORT-DENIED': {
     means: 'The system does not let this user open a port below 1024',
     remedy: 'Run as root, or give the process CAP_NET_BIND_SERVICE (the systemd unit in packaging/ does).',
@@ -310,6 +315,36 @@ export const ERROR_TABLE = {
   'PB-LEDGER-DAMAGED': {
     means: 'The ledger of WAN bytes cannot be read',
     remedy: 'Check the disk, then delete the file named in the message: counting begins anew.',
+  },
+  // Machines, approval and names
+  'PB-APPROVE-IMAGE': {
+    means: 'It is not clear which image the approved machine shall get',
+    remedy: 'Name it: `peerboot approve <code> --image <name>`; `peerboot images` shows what there is.',
+  },
+  'PB-CODE-GUESSED': {
+    means: 'Too many wrong codes or PINs came within a minute',
+    remedy: "Wait a minute, then type the code that stands on the machine's screen now.",
+  },
+  'PB-CODE-UNKNOWN': {
+    means: 'No machine that waits for approval shows this code now',
+    remedy:
+      "Read the code on the machine's screen again: each is good for one approval and 15 minutes (`peerboot machines --waiting`).",
+  },
+  'PB-LIST-INVALID': {
+    means: 'The list of machines has lines that cannot be read, so nothing of it was taken',
+    remedy: 'Correct the lines that the message names and run the same command again.',
+  },
+  'PB-MACHINES-FULL': {
+    means: 'This peer remembers as many imaged machines as it may, and will not forget one by itself',
+    remedy: 'Forget machines that are gone: `peerboot forget <machine>`.',
+  },
+  'PB-NAME-TAKEN': {
+    means: 'No name can be made from the template that no other machine of the site has',
+    remedy: 'Put a number into the template (`--name till-{nn}`), or choose another name.',
+  },
+  'PB-PIN-WRONG': {
+    means: 'The PIN is wrong, used up or expired',
+    remedy: 'Get a new one on the peer: `peerboot pin`.',
   },
   // Trust: the signed catalogue
   'PB-CATALOGUE-MISSING': {

@@ -51,13 +51,24 @@ function rateOf(flag: string, text: string | undefined): number | null | undefin
   );
 }
 
+/** `who`: peers of the site; see `isMeant`. */
+export const tag = (who: string, word: string, options: ControlOptions) =>
+  tell({ kind: 'tag', tag: word }, options, who);
+
+export const untag = (who: string, word: string, options: ControlOptions) =>
+  tell({ kind: 'untag', tag: word }, options, who);
+
 /** Resolves with the exit status: 1 when a peer did not take it. */
-async function tell(change: Record<string, unknown>, options: ControlOptions): Promise<number> {
+async function tell(
+  change: Record<string, unknown>,
+  options: ControlOptions,
+  who: string | undefined = options.everywhere === true ? '*' : undefined,
+): Promise<number> {
   const parsed = ControlChange.safeParse(change);
   if (!parsed.success) {
     throw new PeerbootError('PB-CONFIG-INVALID', parsed.error.issues[0]?.message ?? 'wrong form');
   }
-  const outcomes = await reach(options, options.everywhere === true, async (client) =>
+  const outcomes = await reach(options, who, async (client) =>
     ControlState.parse(await client.put(ROUTES.control, parsed.data)),
   );
   const failed = outcomes.filter((one) => one.error !== undefined);
@@ -84,6 +95,8 @@ export function describe(control: ControlState): string {
     ...(control.pausedImages.length > 0
       ? [`${colours.yellow('paused')} ${control.pausedImages.join(', ')}`]
       : []),
+    control.tagged.length === 0 ? '' : `tagged ${control.tagged.join(', ')}`,
+    control.untagged.length === 0 ? '' : `untagged ${control.untagged.join(', ')}`,
     control.priority === 'normal' ? '' : `priority ${control.priority}`,
     ...Object.entries(control.priorities).map(([image, value]) => `${image} ${value}`),
     `limits WAN ${rate(control.wanLimit)}, LAN ${rate(control.lanLimit)}`,

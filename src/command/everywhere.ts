@@ -1,7 +1,7 @@
 // Asks one peer, or all live peers of its site, and tells who answered what.
 import { ROUTES } from '../api/routes.ts';
-import { SiteView } from '../api/site.ts';
-import { isPeerbootError, type PeerbootError } from '../base/errors.ts';
+import { type SitePeerView, SiteView } from '../api/site.ts';
+import { isPeerbootError, PeerbootError } from '../base/errors.ts';
 import { type AdminClient, adminClient, type PeerAddressOptions } from './admin-client.ts';
 import { colours } from './terminal.ts';
 
@@ -13,24 +13,32 @@ export interface Outcome<T> {
 }
 
 /**
- * Everywhere: the peer is asked who is in its site, then each of those with administration is asked itself, all at
- * once; that needs an admin token which they all know. Failures of single peers are outcomes, not errors; alone, the
- * one peer's failure is thrown.
+ * `who`: the peer is asked who is in its site, then each of those that are meant is asked itself, all at once; others than
+ * this machine's own need an admin token which they all know. Failures of single peers are outcomes, not errors. Without
+ * `who` the one peer is asked, and its failure is thrown. Rejects with PB-PEER-UNKNOWN when nobody is meant.
  */
 export async function reach<T>(
   options: PeerAddressOptions,
-  everywhere: boolean,
+  who: string | undefined,
   ask: (client: AdminClient) => Promise<T>,
 ): Promise<readonly Outcome<T>[]> {
   const first = adminClient(options);
-  if (!everywhere) return [{ peer: first.base, value: await ask(first) }];
+  if (who === undefined) return [{ peer: first.base, value: await ask(first) }];
   const { peers } = SiteView.parse(await first.get(ROUTES.site));
-  const others = peers
-    .slice(1)
-    .filter(({ httpPort }) => httpPort > 0)
-    .map(({ address, httpPort }) => adminClient({ ...options, peer: `http://${address}:${httpPort}` }));
+  const clients = peers.flatMap((peer, place) => {
+    if (peer.httpPort === 0 || !isMeant(peer, who)) return [];
+    return [
+      place === 0 ? first : adminClient({ ...options, peer: `http://${peer.address}:${peer.httpPort}` }),
+    ];
+  });
+  if (clients.length === 0) {
+    const names = peers.flatMap(({ facts, address }) =>
+      facts === undefined ? [] : [`${facts.name} (${address})`],
+    );
+    throw new PeerbootError('PB-PEER-UNKNOWN', `${JSON.stringify(who)} is none of ${names.join(', ')}`);
+  }
   return Promise.all(
-    [first, ...others].map(async (client): Promise<Outcome<T>> => {
+    clients.map(async (client): Promise<Outcome<T>> => {
       try {
         return { peer: client.base, value: await ask(client) };
       } catch (error) {
@@ -39,6 +47,14 @@ export async function reach<T>(
       }
     }),
   );
+}
+
+/** `*`, a peer's id, address or name, a name with `*` in it, or `tag:<word>`: all that have this tag. */
+export function isMeant({ id, address, tags, facts }: SitePeerView, who: string): boolean {
+  if (who.startsWith('tag:')) return tags.includes(who.slice('tag:'.length));
+  if (who === '*' || who === id || who === address) return true;
+  const words = who.split('*').map((word) => word.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return facts !== undefined && new RegExp(`^${words.join('.*')}$`, 'i').test(facts.name);
 }
 
 /** One line a peer; below those that did not take it, what to do. */

@@ -23,6 +23,7 @@ import { keepPeerId, loadPeerId } from '../io/peer-id.ts';
 import { unzstd } from '../io/zstd.ts';
 import { createAnnouncer } from '../service/announcer.ts';
 import type { Assignments } from '../service/assignments.ts';
+import { createTurnTaker, type TurnTaker } from '../service/boot-turns.ts';
 import type { Catalogue } from '../service/catalogue.ts';
 import type { ContentService } from '../service/content.ts';
 import { createControl } from '../service/control.ts';
@@ -37,11 +38,12 @@ import { createSiteNode, type PeerSiteNode, sentBytes } from '../service/site-no
 import { createSiteSource } from '../service/site-source.ts';
 import { createSiteViews } from '../service/site-view.ts';
 import type { WanGate, WanUse } from '../service/wan-gate.ts';
-import { isPaused } from '../swarm/control.ts';
+import { isBootHost } from '../swarm/boot-hosts.ts';
+import { isPaused, tagsInForce } from '../swarm/control.ts';
 import { type Candidate, designated } from '../swarm/election.ts';
 import { peersBefore } from '../swarm/peers.ts';
 import { wishesOf } from '../swarm/replica-wishes.ts';
-import { DEFAULT_SITE_PORT, TAGS, type UnfitReason } from '../swarm/site.ts';
+import { DEFAULT_SITE_PORT, type UnfitReason } from '../swarm/site.ts';
 import { createPeerSources } from './peer-sources.ts';
 
 export interface PeerSiteParts {
@@ -68,6 +70,8 @@ export interface PeerSite {
   /** What this peer does not hold, from the site or over the WAN. */
   readonly source: ChunkSource;
   readonly node: PeerSiteNode;
+  /** Whose turn it is to answer a machine's boot request. */
+  readonly turns: TurnTaker;
   readonly routes: SiteForHttp;
   /** Limit of what leaves for the LAN. */
   readonly lan: LanPace;
@@ -124,7 +128,8 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
     ];
   }
 
-  const tags = () => [...new Set([...config.tags, ...replicas.tags()])];
+  const givenTags = () => tagsInForce(control.told().control, config.tags);
+  const tags = () => [...new Set([...givenTags(), ...replicas.tags()])];
   const ourselves = (): Candidate => ({ id: presence.self, role: 'peer', tags: tags(), unfit: unfit() });
   const candidates = (): readonly Candidate[] => [ourselves(), ...presence.peers()];
 
@@ -155,6 +160,15 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
   });
 
   const peerSources = createPeerSources(part('peers'));
+  const turns = createTurnTaker({
+    site: label,
+    ourselves,
+    others: presence.peers,
+    sayAnswered: presence.sayAnswered,
+    onAnswered: presence.onAnswered,
+    clock,
+    timers,
+  });
   const source = createSiteSource({
     async lineOf(manifest) {
       const found = await images.open(manifest);
@@ -176,7 +190,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
   const replicas = createReplicas({
     site: label,
     presence,
-    tags: config.tags,
+    tags: givenTags,
     graceMs: config.replicaGraceSeconds * 1000,
     wishes: () =>
       wishesOf({
@@ -186,7 +200,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
         assigned: parts.assignments
           .list()
           .flatMap(({ target }) => (target.kind === 'image' ? [target.image] : [])),
-        bootHost: config.tags.includes(TAGS.bootHost),
+        bootHost: isBootHost({ tags: givenTags() }),
         find: (reference) => findImage(inCatalogue(), reference),
       }),
     isPaused: (title) => isPaused(control.told().control, title),
@@ -248,6 +262,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
   return {
     source,
     node,
+    turns,
     lan,
     routes: {
       views,
@@ -305,6 +320,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
       replicas.start();
     },
     async stop() {
+      turns.stop();
       fitness.stop();
       control.stop();
       await replicas.stop();

@@ -157,6 +157,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     httpPort: config.httpPort,
     assets: assets.list(),
     observe: config.observe,
+    turns: site.turns,
     log: part('dhcp'),
     clock,
     onMachineEvent: (event) => void machines.observe(event),

@@ -32,7 +32,9 @@ export async function preseed(image: string, options: PreseedOptions): Promise<n
   };
   // Without a token only this machine's own peer may be told, and that is no failure: the wish holds there.
   const everywhere = here !== true && (sites !== undefined || adminClient(address).hasToken);
-  const outcomes = (await Promise.all(entries.map((entry) => reach(entry, everywhere, ask)))).flat();
+  const outcomes = (
+    await Promise.all(entries.map((entry) => reach(entry, everywhere ? '*' : undefined, ask)))
+  ).flat();
   const failed = outcomes.filter(({ error }) => error !== undefined);
   if (json === true) {
     printJson({

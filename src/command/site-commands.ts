@@ -45,6 +45,19 @@ export function addSiteCommands(
     .option('--lan <rate>', 'e.g. 50M, or none')
     .action(async (options) => setStatus(await (await import('./control.ts')).limit(options)));
 
+  for (const [name, means] of [
+    ['tag', 'say what a peer is for; a boot-host answers machines that boot from the network'],
+    ['untag', 'take the tag back, also one of its configuration'],
+  ] as const) {
+    withPeer(program.command(name))
+      .description(means)
+      .argument('<peer>', "its name, address or id, a name with *, or tag:<word>; '*' for all of the site")
+      .argument('<tag>', 'e.g. boot-host, wan:prefer, wan:forbid')
+      .action(async (who, word, options) =>
+        setStatus(await (await import('./control.ts'))[name](who, word, options)),
+      );
+  }
+
   withPeer(program.command('preseed'))
     .description('have the site hold an image ahead of time')
     .argument('<image>', 'name or name@version')

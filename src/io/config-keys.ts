@@ -1,7 +1,8 @@
 // The one table of configuration keys: form, default, flag, environment variable and meaning of each.
 import { z } from 'zod';
 import { DEFAULT_HTTP_PORT } from '../api/routes.ts';
-import { DEFAULT_SITE_PORT } from '../swarm/site.ts';
+import { Tag } from '../api/site.ts';
+import { DEFAULT_SITE_PORT, TAGS } from '../swarm/site.ts';
 import { STRATEGY_SETTINGS } from '../swarm/strategy.ts';
 
 const url = z
@@ -23,13 +24,19 @@ export const AssignmentRule = z.strictObject({
 });
 export type AssignmentRule = z.infer<typeof AssignmentRule>;
 
+/** Which way to the agent some machines are given; what is absent fits all. */
+export const ChainRuleForm = z.strictObject({
+  /** A MAC, a UUID, or `tag:<word>`. */
+  machine: z.string().min(1).max(128).optional(),
+  architecture: z.enum(['bios', 'uefi-ia32', 'uefi-x64', 'uefi-arm32', 'uefi-arm64']).optional(),
+  transport: z.enum(['tftp', 'http']).optional(),
+  chain: z.enum(CHAIN_WORDS),
+});
+
 /** `10.77.0.7` or `10.77.0.7:8068`. */
 const peerAddress = z
   .string()
   .regex(/^\d{1,3}(\.\d{1,3}){3}(:\d{1,5})?$/, 'must be an IPv4 address, with :port if it is not 8068');
-
-/** Words that are said to the whole site with every announcement. */
-const tag = z.string().regex(/^[a-z0-9][a-z0-9:._-]{0,31}$/, 'must be a short word of a-z, 0-9 and :._-');
 
 /** What the site shall hold. */
 export const ReplicaRule = z.strictObject({
@@ -38,7 +45,7 @@ export const ReplicaRule = z.strictObject({
   /** Copies in the site. */
   count: z.number().int().min(1).max(1000).optional(),
   /** Only peers with this tag keep it. */
-  tag: tag.optional(),
+  tag: Tag.optional(),
 });
 
 /** Bytes per second; null: no limit. */
@@ -51,6 +58,8 @@ export const CONFIG_KEYS = {
   assetsDir: z.string().min(1),
   assign: z.array(AssignmentRule),
   busyLoad: z.number().positive(),
+  chain: z.enum(CHAIN_WORDS),
+  chains: z.array(ChainRuleForm).max(256),
   httpPort: z.number().int().min(1).max(65_535),
   interfaces: z.array(z.string().min(1)),
   json: z.boolean(),
@@ -69,7 +78,7 @@ export const CONFIG_KEYS = {
   sitePort: z.number().int().min(1).max(65_535),
   stateDir: z.string().min(1),
   strategy: z.enum(STRATEGY_SETTINGS),
-  tags: z.array(tag).max(16),
+  tags: z.array(Tag).max(16),
   trustRoot: z.string().min(1).nullable(),
   wanLimit: rate,
 } as const;
@@ -107,6 +116,15 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
   busyLoad: {
     means:
       'From how many running processes a processor on (load average of a minute) this endpoint counts as busy and others serve in its place; a large number: never.',
+  },
+  chain: {
+    means:
+      'Way from the firmware to the agent: `ipxe`, `uki` (the agent as one program), `shim`, `signed-ipxe`, `grub`, or `auto`: iPXE, and what is signed where the firmware refuses that.',
+    flag: '--chain <chain>',
+  },
+  chains: {
+    means:
+      'Other ways for some machines, the first that fits: a list of `{machine?, architecture?, transport?, chain}`; machine is a MAC, a UUID or `tag:<word>`, architecture e.g. `uefi-x64`, transport `tftp` or `http`.',
   },
   httpPort: {
     means: 'TCP port for scripts, boot files, content and administration.',
@@ -174,7 +192,7 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
   },
   tags: {
     means:
-      'What this peer is for, e.g. `boot-host`; `wan:prefer` and `wan:forbid` say who crosses the WAN for the site.',
+      'What this peer is for: only a `boot-host` answers PXE; `wan:prefer` and `wan:forbid` say who crosses the WAN for the site. `peerboot tag` and `untag` change it later.',
     flag: '--tag <word>',
   },
   trustRoot: {
@@ -195,6 +213,8 @@ export const FIXED_DEFAULTS = {
   allowNonBlank: false,
   assign: [],
   busyLoad: 2,
+  chain: 'auto',
+  chains: [],
   httpPort: DEFAULT_HTTP_PORT,
   interfaces: [],
   json: false,
@@ -211,7 +231,7 @@ export const FIXED_DEFAULTS = {
   site: null,
   sitePort: DEFAULT_SITE_PORT,
   strategy: 'auto',
-  tags: [],
+  tags: [TAGS.bootHost],
   wanLimit: null,
 } as const satisfies Partial<Config>;
 

@@ -37,7 +37,7 @@ export function siteAdminRoutes(app: FastifyInstance, site: SiteForHttp): void {
 
   app.put(ROUTES.control, (request) => {
     const change = checked(ControlChange, request.body);
-    if (change.kind !== 'limit' && change.kind !== 'resume' && change.image !== undefined) {
+    if ((change.kind === 'pause' || change.kind === 'priority') && change.image !== undefined) {
       known(site, change.image);
     }
     return control.change(change);

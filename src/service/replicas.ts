@@ -32,7 +32,7 @@ export interface ReplicasOptions {
   readonly site: string;
   readonly presence: Presence;
   /** Tags that an administrator gave this peer. */
-  readonly tags: readonly string[];
+  readonly tags: () => readonly string[];
   /** So long a peer that has gone silent still counts. */
   readonly graceMs?: number;
   /** One for each image and package of the catalogue, anew each time it is asked. */
@@ -129,8 +129,7 @@ export function createReplicas(options: ReplicasOptions): Replicas {
       const line = lines.get(content.manifest.digest);
       if (line !== undefined && isWhole(line.image)) whole.add(image);
     }
-    const { tags } = options;
-    return { id: presence.self, tags, fit: true, roomBytes: room(), whole, filling: current?.wish.image };
+    return { id: presence.self, tags: options.tags(), fit: true, roomBytes: room(), whole, filling: current?.wish.image };
   }
 
   /** What is neither pinned nor set aside for what is being filled. */

@@ -130,7 +130,13 @@ export function createSiteViews(options: SiteViewOptions): SiteViews {
       return {
         site: self.site,
         self: presence.self,
-        control: { ...told, pausedImages: [...told.pausedImages], priorities: { ...told.priorities } },
+        control: {
+          ...told,
+          pausedImages: [...told.pausedImages],
+          priorities: { ...told.priorities },
+          tagged: [...told.tagged],
+          untagged: [...told.untagged],
+        },
         wishes: wishes.map((wish) => ({ ...wish })),
         peers: [own(), ...others.sort((a, b) => (a.id < b.id ? -1 : 1))],
       };

@@ -20,9 +20,22 @@ export interface Control {
   readonly wanLimit?: Limit | undefined;
   /** What this peer sends to others; undefined: as the configuration says. */
   readonly lanLimit?: Limit | undefined;
+  /** Tags beyond the configuration's, and those of the configuration that do not hold. */
+  readonly tagged: readonly Tag[];
+  readonly untagged: readonly Tag[];
 }
 
-export const NOTHING_TOLD: Control = { paused: false, pausedImages: [], priority: 'normal', priorities: {} };
+/** A word of an administrator, e.g. `boot-host`. */
+export type Tag = string;
+
+export const NOTHING_TOLD: Control = {
+  paused: false,
+  pausedImages: [],
+  priority: 'normal',
+  priorities: {},
+  tagged: [],
+  untagged: [],
+};
 
 /** Without an image: for the whole peer. */
 export type ControlChange =
@@ -30,10 +43,11 @@ export type ControlChange =
   /** Without an image: everything, also images that were paused by name. */
   | { readonly kind: 'resume'; readonly image?: ImageReference | undefined }
   | { readonly kind: 'priority'; readonly image?: ImageReference | undefined; readonly priority: Priority }
+  | { readonly kind: 'tag' | 'untag'; readonly tag: Tag }
   | { readonly kind: 'limit'; readonly wan?: Limit | undefined; readonly lan?: Limit | undefined };
 
 export function changed(control: Control, change: ControlChange): Control {
-  const { image } = change.kind === 'limit' ? { image: undefined } : change;
+  const image = 'image' in change ? change.image : undefined;
   switch (change.kind) {
     case 'pause':
       if (image === undefined) return { ...control, paused: true };
@@ -44,6 +58,14 @@ export function changed(control: Control, change: ControlChange): Control {
     case 'priority':
       if (image === undefined) return { ...control, priority: change.priority };
       return { ...control, priorities: { ...control.priorities, [image]: change.priority } };
+    case 'tag':
+    case 'untag': {
+      const { tag } = change;
+      const tagged = control.tagged.filter((one) => one !== tag);
+      const untagged = control.untagged.filter((one) => one !== tag);
+      if (change.kind === 'tag') return { ...control, tagged: [...tagged, tag].sort(), untagged };
+      return { ...control, tagged, untagged: [...untagged, tag].sort() };
+    }
     case 'limit':
       return {
         ...control,
@@ -51,6 +73,11 @@ export function changed(control: Control, change: ControlChange): Control {
         ...(change.lan === undefined ? {} : { lanLimit: change.lan }),
       };
   }
+}
+
+/** The tags in force: the configuration's, as changed by what was told. */
+export function tagsInForce({ tagged, untagged }: Control, configured: readonly Tag[]): readonly Tag[] {
+  return [...new Set([...configured, ...tagged])].filter((tag) => !untagged.includes(tag));
 }
 
 /** `till` resumes `till` and `till@3`, but `till@3` does not resume all of `till`. */

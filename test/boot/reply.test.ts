@@ -134,7 +134,7 @@ describe('silence', () => {
       'no-nbp',
     ],
     ['no assets', uefi, { assets: [] }, 'no-nbp'],
-    ['switched off', uefi, { enabled: false }, 'disabled'],
+    ['no boot host', uefi, { enabled: false }, 'not-a-boot-host'],
     ['a forged relay', { fields: { giaddr: '255.255.255.255' as Ipv4 } }, {}, 'unusable-address'],
     [
       'a relay option larger than the client takes',

@@ -51,6 +51,8 @@ const site = (peers: SitePeerView[]): SiteView => ({
     pausedImages: ['kiosk'],
     priority: 'normal',
     priorities: {},
+    tagged: [],
+    untagged: [],
     wanLimit: 2_000_000,
   },
 });

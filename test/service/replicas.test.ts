@@ -86,7 +86,7 @@ function world(options: { others?: boolean; broken?: boolean; quotaBytes?: numbe
   const site = { peers: options.others === true ? [whole] : [], count: 1, paused: false, catalogued: true };
   const clock = handClock();
   const replicas = createReplicas({
-    ...{ site: 'shop', tags: [], store, clock, timers: systemTimers, log: silentLog, graceMs: 1 },
+    ...{ site: 'shop', tags: () => [], store, clock, timers: systemTimers, log: silentLog, graceMs: 1 },
     presence: {
       self: SELF,
       peers: () => site.peers,

@@ -15,7 +15,10 @@ export const TEST_CONTEXT: ReplyContext = {
   httpPort: 8067,
   assets: TEST_ASSETS,
   enabled: true,
+  priority: 1,
   source: { address: '0.0.0.0' as Ipv4, port: 68 },
   arrivedPort: 67,
+  chainRules: [],
+  chainFacts: { secureBoot: false },
   chain: false,
 };

@@ -1,5 +1,6 @@
 // Crossing the WAN for the site: when a chunk may be asked for there, and backing off after failures.
 import type { MonotonicMs } from '../base/time.ts';
+import type { LineCore } from './line-core.ts';
 import type { Row } from './line-ports.ts';
 
 const FIRST_BACK_OFF_MS = 250;
@@ -11,6 +12,7 @@ export class Wan {
   #failures = 0;
   #notBefore: MonotonicMs = 0;
   readonly #misses = new Map<Row, number>();
+  #crossing = false;
 
   mayAsk(now: MonotonicMs): boolean {
     return now >= this.#notBefore;
@@ -31,6 +33,17 @@ export class Wan {
     if (now < this.#notBefore) return;
     this.#notBefore = now + Math.min(FIRST_BACK_OFF_MS * 2 ** this.#failures, LONGEST_BACK_OFF_MS);
     this.#failures++;
+  }
+
+  /** For those who follow the log: `crossing` says whether anything is being fetched over the WAN. */
+  noteCrossing(core: LineCore, crossing: boolean): void {
+    if (crossing && !this.#crossing) {
+      this.#crossing = true;
+      core.note('crossing-wan', 'we are the designated peer', 'wan');
+    } else if (!crossing && this.#crossing && !core.isDesignated) {
+      this.#crossing = false;
+      core.note('left-wan', 'another peer is designated', 'wan');
+    }
   }
 
   /** No source has this chunk: when to ask again, or undefined when it was asked for often enough. */

@@ -43,7 +43,6 @@ class Line implements LineMachine {
   readonly #up: Upwards;
   readonly #followers: Followers;
   readonly #wan = new Wan();
-  #crossing = false;
   /** When we asked to be woken: a later step means that this machine was busy or stopped. */
   #wakeBy: MonotonicMs = Number.POSITIVE_INFINITY;
   /** Until then nobody could be asked: the designated peer crosses. */
@@ -278,7 +277,7 @@ class Line implements LineMachine {
       this.#fetch(row, from);
     }
     for (const row of skipped) this.#wants.requeue(row);
-    this.#noteCrossing();
+    this.#wan.noteCrossing(this.#core, this.#wants.fetchedFrom('wan').size > 0);
   }
 
   #fetch(row: Row, from: SourceId): void {
@@ -320,17 +319,6 @@ class Line implements LineMachine {
     }
     if (feeder === undefined) return undefined;
     return this.#wants.fetchedFrom(feeder.ref.id).size < limits.windowRows ? feeder.ref.id : undefined;
-  }
-
-  #noteCrossing(): void {
-    const crossing = this.#wants.fetchedFrom('wan').size > 0;
-    if (crossing && !this.#crossing) {
-      this.#crossing = true;
-      this.#core.note('crossing-wan', 'we are the designated peer', 'wan');
-    } else if (!crossing && this.#crossing && !this.#core.isDesignated) {
-      this.#crossing = false;
-      this.#core.note('left-wan', 'another peer is designated', 'wan');
-    }
   }
 
   #pause(): void {

@@ -344,6 +344,7 @@ class Mesh implements LineMachine {
       else this.#ask(row, from);
     }
     if (this.#wants.peek() === undefined) this.#endgame();
+    this.#wan.noteCrossing(this.#core, this.#wants.fetchedFrom('wan').size > 0);
   }
 
   #ask(row: Row, from: SourceId): void {

@@ -14,8 +14,8 @@ class Window {
 
   add(bytes: number, ms: number): void {
     const at = this.#next;
-    this.bytes += bytes - (this.#bytes[at] ?? 0);
-    this.ms += ms - (this.#ms[at] ?? 0);
+    this.bytes += bytes - (this.#bytes[at] as number);
+    this.ms += ms - (this.#ms[at] as number);
     this.#bytes[at] = bytes;
     this.#ms[at] = ms;
     this.#next = (at + 1) % POINTS;

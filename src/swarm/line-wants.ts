@@ -23,16 +23,6 @@ export class Wants {
     this.#flags = new Uint8Array(rows);
   }
 
-  /** Rows that somebody on this node wants. */
-  get local(): number {
-    return this.#local;
-  }
-
-  /** Rows that wait for a source. */
-  get waiting(): boolean {
-    return this.peek() !== undefined || this.#delayed.size > 0;
-  }
-
   get any(): boolean {
     return this.#local > 0 || this.#followers.size > 0;
   }
@@ -50,10 +40,6 @@ export class Wants {
 
   isLocal(row: Row): boolean {
     return (this.#at(row) & LOCAL) !== 0;
-  }
-
-  followersOf(row: Row): readonly PeerId[] {
-    return this.#followers.get(row) ?? NOBODY;
   }
 
   sourceOf(row: Row): SourceId | undefined {

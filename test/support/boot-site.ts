@@ -1,0 +1,210 @@
+// A store on the virtual LAN: our real DHCP and TFTP services and scripts, the store's DHCP server, strays and relays, and a doctor who sees all.
+import type { Plan } from '../../src/api/agent.ts';
+import { ROUTES } from '../../src/api/routes.ts';
+import type { Ipv4, Mac } from '../../src/base/addresses.ts';
+import { fromText } from '../../src/base/bytes.ts';
+import { WireError } from '../../src/base/errors.ts';
+import { BootAttempts } from '../../src/boot/attempts.ts';
+import { CaptureTftp } from '../../src/boot/capture-tftp.ts';
+import type { Observed } from '../../src/boot/observed.ts';
+import { renderScript, renderStartScript } from '../../src/boot/script.ts';
+import type { Attempt } from '../../src/boot/verdict.ts';
+import { decodePacket } from '../../src/dhcp/packet.ts';
+import { createDhcpService } from '../../src/service/dhcp-service.ts';
+import { createTftpService } from '../../src/service/tftp-service.ts';
+import type { FirmwareName } from '../../src/sim/firmware/booting.ts';
+import type { BootOutcome, HttpAnswer } from '../../src/sim/firmware/firmware.ts';
+import {
+  CONNECTION_FAILED,
+  type Datagram,
+  type HttpAsked,
+  Lan,
+  type Weather,
+} from '../../src/sim/firmware/lan.ts';
+import { PluggedMachine } from '../../src/sim/firmware/plugged-machine.ts';
+import {
+  plugRelay,
+  plugStoreServer,
+  plugStrayProxy,
+  type StoreServerOptions,
+  type StrayProxyOptions,
+} from '../../src/sim/firmware/store-servers.ts';
+import { LanSockets } from './lan-sockets.ts';
+import { logbook } from './logbook.ts';
+import { contentOf, namedFilesOf } from './named-files.ts';
+
+export const STORE_SERVER = '10.77.0.1' as Ipv4;
+export const PEERS = ['10.77.0.2', '10.77.0.3'] as readonly string[] as readonly Ipv4[];
+export const STRAY = '10.77.0.66' as Ipv4;
+const FIRST_LEASE = '10.77.0.100' as Ipv4;
+const RELAY = '10.77.1.1' as Ipv4;
+const HTTP_PORT = 8067;
+const DHCP_PORTS = [67, 68, 4011];
+
+export interface SiteSpec {
+  readonly seed: number;
+  readonly firmware: FirmwareName;
+  readonly weather?: Weather;
+  readonly peers?: 1 | 2;
+  /** Undefined: nobody gives addresses. */
+  readonly store?: Partial<StoreServerOptions> | undefined;
+  readonly stray?: Omit<StrayProxyOptions, 'address' | 'file'> | undefined;
+  /** The machine is on a segment of its own; `deaf`: the relay passes nothing on to the peers. */
+  readonly relay?: 'whole' | 'deaf' | undefined;
+  readonly plan?: Plan;
+  /** Names and sizes. */
+  readonly files?: Readonly<Record<string, number>>;
+}
+
+export interface SiteRun {
+  readonly outcome: BootOutcome | undefined;
+  readonly machine: PluggedMachine;
+  readonly attempts: readonly Attempt[];
+  /** Verdict of the last attempt. */
+  readonly verdict: Attempt['verdict'] | undefined;
+  readonly endedMs: number;
+}
+
+export const SITE_FILES: Readonly<Record<string, number>> = {
+  'undionly.kpxe': 7_000,
+  'snponly.efi': 9_000,
+  vmlinuz: 5_000,
+  'initramfs.img': 6_000,
+};
+
+export const IMAGE_PLAN: Plan = {
+  kind: 'image',
+  image: { name: 'debian', version: '12' },
+  disk: { allowNonBlank: false },
+  finish: 'reboot',
+};
+
+const MAC = '52:54:00:77:00:01' as Mac;
+
+/** Switches one machine on and lets time pass until it has ended, or for three virtual minutes; then the doctor judges. */
+export async function bootSite(spec: SiteSpec): Promise<SiteRun> {
+  const doctor = new BootAttempts({ hearsCheckIn: true });
+  const attempts: Attempt[] = [];
+  const tftp = new CaptureTftp();
+  const see = (facts: readonly Observed[], nowMs: number) => {
+    for (const fact of facts) attempts.push(...doctor.step(fact, nowMs));
+  };
+  const lan = new Lan(spec.seed, spec.weather, {
+    datagram: (datagram, nowMs) => see(factsOf(datagram, tftp), nowMs),
+    http: (asked, answer, client, server, nowMs) => see(httpFacts(asked, answer, client, server), nowMs),
+  });
+  const files = spec.files ?? SITE_FILES;
+  const peers = PEERS.slice(0, spec.peers ?? 1);
+  for (const address of peers) await plugPeer(lan, address, files, spec.plan ?? IMAGE_PLAN, see);
+  if (spec.store !== undefined) {
+    plugStoreServer(lan, 0, { address: STORE_SERVER, firstLease: FIRST_LEASE, ...spec.store });
+  }
+  const segment = spec.relay === undefined ? 0 : 1;
+  if (spec.stray !== undefined) {
+    plugStrayProxy(lan, segment, { ...spec.stray, address: STRAY, file: 'stray.efi' });
+  }
+  if (spec.relay !== undefined) {
+    const helpers = [STORE_SERVER, ...(spec.relay === 'whole' ? peers : [])];
+    plugRelay(lan, 1, { address: RELAY, helpers });
+  }
+  const machine = new PluggedMachine(lan, segment, {
+    firmware: spec.firmware,
+    hardware: { mac: MAC, uuid: Uint8Array.from({ length: 16 }, (_, i) => i + 1) },
+    until: 'agent',
+  });
+  machine.powerOn();
+  while (machine.outcome === undefined && lan.queue.nowMs < 180_000) {
+    // Files are read between two moments, as they are from a disk.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (!lan.queue.next()) break;
+  }
+  const endedMs = lan.queue.nowMs;
+  if (machine.outcome?.kind === 'agent') {
+    see([{ kind: 'check-in', address: machine.address, macs: [MAC] }], endedMs);
+  }
+  // Ten quiet minutes: nothing more comes.
+  attempts.push(...doctor.step({ kind: 'wake' }, endedMs + 600_000), ...doctor.end(endedMs + 600_000));
+  const verdict = attempts.at(-1)?.verdict;
+  return { outcome: machine.outcome, machine, attempts, verdict, endedMs };
+}
+
+async function plugPeer(
+  lan: Lan,
+  address: Ipv4,
+  sizes: Readonly<Record<string, number>>,
+  plan: Plan,
+  see: (facts: readonly Observed[], nowMs: number) => void,
+): Promise<void> {
+  const base = `http://${address}:${HTTP_PORT}`;
+  const sockets = new LanSockets(lan, 0, address, ({ url, method }, client): HttpAnswer => {
+    if (!url.startsWith(base)) return CONNECTION_FAILED;
+    const path = url.slice(base.length).split('?')[0] ?? '';
+    // Two slashes in a row, as shim sends them, are one.
+    const name = path.slice(ROUTES.files.length).replace(/^\/+/, '');
+    const sizeBytes = sizes[name];
+    const bytes = !path.startsWith(ROUTES.files)
+      ? scriptAt(path)
+      : sizeBytes === undefined
+        ? undefined
+        : contentOf(name, sizeBytes);
+    if (path === ROUTES.script) {
+      const told = plan.kind === 'image' ? 'image' : plan.kind;
+      see([{ kind: 'told', address: client.address, plan: told }], lan.queue.nowMs);
+    }
+    if (bytes === undefined) return { status: 404, sizeBytes: 0, body: new Uint8Array(0) };
+    return { status: 200, sizeBytes: bytes.length, body: method === 'HEAD' ? new Uint8Array(0) : bytes };
+  });
+  const scriptAt = (path: string) => {
+    if (path === ROUTES.start) return fromText(renderStartScript(base));
+    if (path !== ROUTES.script) return undefined;
+    const machine = { id: 'm-abcdefgh', mac: MAC };
+    return fromText(renderScript(plan, { base, site: 'store-1', machine, reason: 'it is assigned' }));
+  };
+  const files = namedFilesOf(sizes);
+  const common = { log: logbook(), clock: lan.clock, onMachineEvent: () => {} };
+  const dhcp = createDhcpService({
+    ...common,
+    openUdp: sockets.openUdp,
+    interfaces: [{ name: 'eth0', address }],
+    httpPort: HTTP_PORT,
+    assets: files.list(),
+    observe: false,
+  });
+  const tftp = createTftpService({
+    ...common,
+    addresses: [address],
+    sockets: sockets.tftp,
+    files,
+    timers: lan.timers,
+  });
+  await Promise.all([dhcp.start(), tftp.start()]);
+}
+
+function factsOf({ from, to, bytes }: Datagram, tftp: CaptureTftp): readonly Observed[] {
+  if (!DHCP_PORTS.includes(to.port)) {
+    return tftp.read({
+      kind: 'udp',
+      source: from,
+      target: to,
+      payload: bytes,
+      payloadBytes: bytes.length,
+    } as never);
+  }
+  const packet = decodePacket(bytes);
+  return packet instanceof WireError ? [] : [{ kind: 'dhcp', packet, source: from, target: to }];
+}
+
+function httpFacts(
+  { method, url }: HttpAsked,
+  answer: HttpAnswer,
+  client: Datagram['from'],
+  server: Ipv4,
+): readonly Observed[] {
+  const path = url.replace(/^http:\/\/[^/]+/, '');
+  const request = { kind: 'http-request', client, server, method, path } as const;
+  if (answer.status === 0) return [request];
+  return [
+    request,
+    { kind: 'http-answer', client, server, status: answer.status, whole: answer.status === 200 },
+  ];
+}

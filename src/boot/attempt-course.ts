@@ -83,6 +83,8 @@ export class Course {
   readonly startedMs: MonotonicMs;
   lastMs: MonotonicMs;
   address: Ipv4 | undefined;
+  /** All that it has had in this attempt; bounded by whoever adds to it. */
+  readonly addresses = new Set<Ipv4>();
   readonly rounds: Round[] = [];
   readonly files: FetchedFile[] = [];
   told: 'image' | 'local-boot' | 'wait' | undefined;

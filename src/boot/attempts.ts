@@ -20,6 +20,8 @@ export interface AttemptsOptions {
 }
 
 const MOST = 1024;
+/** Firmware, iPXE and the loaded system may each get another address. */
+const MOST_ADDRESSES = 4;
 
 export class BootAttempts {
   readonly #most: number;
@@ -107,6 +109,10 @@ export class BootAttempts {
     let course = this.#find(key);
     if (client.kind === 'not-pxe') {
       if (course !== undefined && type === 'DISCOVER') this.#onSystem(key, course, packet, now);
+      if (course?.system !== undefined && type === 'REQUEST') {
+        course.address = readOption(packet.options, OPTIONS.requestedAddress) ?? course.address;
+        this.#touch(key, course, now);
+      }
       return;
     }
     const kind: RoundKind = client.kind;
@@ -234,12 +240,21 @@ export class BootAttempts {
     this.#grown.delete(key);
     const grown = course.address !== undefined;
     (grown ? this.#grown : this.#fresh).set(key, course);
-    if (course.address !== undefined && course.address !== ANY_ADDRESS)
+    if (course.address !== undefined && course.address !== ANY_ADDRESS) {
+      course.addresses.add(course.address);
       this.#byAddress.set(course.address, key);
+      const [former] = course.addresses;
+      if (course.addresses.size > MOST_ADDRESSES && former !== undefined) this.#unmap(key, course, former);
+    }
     for (const table of [this.#fresh, this.#grown]) {
       const oldest = table.entries().next().value;
       if (table.size > this.#most && oldest !== undefined) this.#finish(...oldest, 'evicted', now);
     }
+  }
+
+  #unmap(key: string, course: Course, address: Ipv4): void {
+    course.addresses.delete(address);
+    if (this.#byAddress.get(address) === key) this.#byAddress.delete(address);
   }
 
   #expire(now: MonotonicMs): void {
@@ -263,9 +278,7 @@ export class BootAttempts {
   #finish(key: string, course: Course, by: Ending['by'], now: MonotonicMs): void {
     this.#fresh.delete(key);
     this.#grown.delete(key);
-    if (course.address !== undefined && this.#byAddress.get(course.address) === key) {
-      this.#byAddress.delete(course.address);
-    }
+    for (const address of course.addresses) this.#unmap(key, course, address);
     this.#ended.push(
       judge(course, { by, quietMs: now - course.lastMs, hearsCheckIn: this.#hearsCheckIn }, now),
     );

@@ -1,0 +1,190 @@
+// Tells a boot attempt to the doctor's machine in few words: who asks, who answers, which files travel, and when.
+import type { Ipv4, Mac } from '../../src/base/addresses.ts';
+import { fromText } from '../../src/base/bytes.ts';
+import { BootAttempts } from '../../src/boot/attempts.ts';
+import type { Observed } from '../../src/boot/observed.ts';
+import type { Attempt } from '../../src/boot/verdict.ts';
+import { type MessageType, OPTIONS, optionEntry } from '../../src/dhcp/options.ts';
+import { BOOT_REPLY, type DhcpPacket } from '../../src/dhcp/packet.ts';
+import { BIOS_CLASS, clientPacket, HTTP_CLASS, IPXE_CLASS, UEFI_CLASS } from '../support/dhcp-packets.ts';
+
+export const CLIENT = '10.77.0.50' as Ipv4;
+export const STORE = '10.77.0.1' as Ipv4;
+export const PEER = '10.77.0.2' as Ipv4;
+export const ANY = '0.0.0.0' as Ipv4;
+const EVERYBODY = '255.255.255.255' as Ipv4;
+
+export type Who = 'bios' | 'uefi' | 'http' | 'ipxe' | 'windows' | 'busybox';
+
+const CLASSES: Readonly<Record<Who, string>> = {
+  bios: BIOS_CLASS,
+  uefi: UEFI_CLASS,
+  http: HTTP_CLASS,
+  ipxe: UEFI_CLASS,
+  windows: 'MSFT 5.0',
+  busybox: 'udhcp 1.35.0',
+};
+
+interface Also {
+  readonly xid?: number;
+  readonly giaddr?: Ipv4;
+  readonly number?: number;
+}
+
+export class Story {
+  readonly attempts: BootAttempts;
+  readonly ended: Attempt[] = [];
+  nowMs = 0;
+  #who: Who = 'uefi';
+  #also: Also = {};
+  #port = 2000;
+
+  constructor(hearsCheckIn = true) {
+    this.attempts = new BootAttempts({ hearsCheckIn });
+  }
+
+  tell(fact: Observed): this {
+    this.ended.push(...this.attempts.step(fact, this.nowMs));
+    return this;
+  }
+
+  /** Time passes. */
+  after(seconds: number): this {
+    this.nowMs += seconds * 1000;
+    this.ended.push(...this.attempts.step({ kind: 'wake' }, this.nowMs));
+    return this;
+  }
+
+  end(): Attempt[] {
+    this.ended.push(...this.attempts.end(this.nowMs));
+    return this.ended;
+  }
+
+  #packet(
+    type: MessageType,
+    more: readonly (readonly [number, Uint8Array])[],
+    fields: Partial<DhcpPacket> = {},
+  ) {
+    const { xid, giaddr, number } = this.#also;
+    return clientPacket({
+      type,
+      vendorClass: CLASSES[this.#who],
+      ...(number === undefined ? {} : { number }),
+      ...(this.#who === 'ipxe' ? { userClass: IPXE_CLASS } : {}),
+      more,
+      fields: {
+        ...(xid === undefined ? {} : { xid }),
+        ...(giaddr === undefined ? {} : { giaddr }),
+        ...fields,
+      },
+    });
+  }
+
+  discovers(who: Who, also: Also = {}): this {
+    this.#who = who;
+    this.#also = also;
+    return this.#asks(this.#packet('DISCOVER', []));
+  }
+
+  requests(server = STORE, address = CLIENT): this {
+    const more = [
+      optionEntry(OPTIONS.serverIdentifier, server),
+      optionEntry(OPTIONS.requestedAddress, address),
+    ];
+    return this.#asks(this.#packet('REQUEST', more));
+  }
+
+  #asks(packet: DhcpPacket, source = ANY, target = EVERYBODY, port: 67 | 4011 = 67): this {
+    const from = { address: source, port: port === 4011 ? 4011 : 68 };
+    return this.tell({ kind: 'dhcp', packet, source: from, target: { address: target, port } });
+  }
+
+  asks4011(server = PEER): this {
+    return this.#asks(this.#packet('REQUEST', [], { xid: 0x4011, ciaddr: CLIENT }), CLIENT, server, 4011);
+  }
+
+  #answer(
+    type: MessageType,
+    server: Ipv4,
+    port: number,
+    more: (readonly [number, Uint8Array])[],
+    fields: Partial<DhcpPacket>,
+  ): this {
+    const asked = this.#packet(type, [optionEntry(OPTIONS.serverIdentifier, server), ...more], {
+      op: BOOT_REPLY,
+      ...fields,
+    });
+    const options = new Map(asked.options);
+    if (!more.some(([code]) => code === OPTIONS.vendorClass.code)) options.delete(OPTIONS.vendorClass.code);
+    options.delete(OPTIONS.userClass.code);
+    const target = { address: EVERYBODY, port: 68 };
+    return this.tell({
+      kind: 'dhcp',
+      packet: { ...asked, options },
+      source: { address: server, port },
+      target,
+    });
+  }
+
+  /** A DHCP server's offer; with `claims` it says that it is the boot server. */
+  offersAddress(server = STORE, claims?: 'PXEClient' | 'HTTPClient', file = ''): this {
+    const more = claims === undefined ? [] : [optionEntry(OPTIONS.vendorClass, claims)];
+    return this.#answer('OFFER', server, 67, more, { yiaddr: CLIENT, file: fromText(file) });
+  }
+
+  /** A proxy's offer; `direct` carries option 43 that lets it fetch the file at once. */
+  offersBoot(file: string, direct = false, server = PEER): this {
+    const more = [
+      optionEntry(
+        OPTIONS.vendorClass,
+        file.startsWith('http') && this.#who === 'http' ? 'HTTPClient' : 'PXEClient',
+      ),
+    ];
+    const control = [OPTIONS.vendorOptions.code, Uint8Array.of(6, 1, 8, 255)] as const;
+    return this.#answer('OFFER', server, 67, direct ? [...more, control] : more, { file: fromText(file) });
+  }
+
+  acks(server = STORE): this {
+    return this.#answer('ACK', server, 67, [], { yiaddr: CLIENT });
+  }
+
+  naks(server = STORE): this {
+    return this.#answer('NAK', server, 67, [], {});
+  }
+
+  answers4011(file: string, server = PEER): this {
+    const more = [optionEntry(OPTIONS.vendorClass, 'PXEClient')];
+    return this.#answer('ACK', server, 4011, more, { xid: 0x4011, file: fromText(file) });
+  }
+
+  /** An address by way of DISCOVER, OFFER, REQUEST, ACK, with the peer's offer beside it. */
+  leases(who: Who, file: string, also: Also & { direct?: boolean } = {}): this {
+    return this.discovers(who, also).offersAddress().offersBoot(file, also.direct).requests().acks();
+  }
+
+  tftp(file: string, outcome?: (Observed & { kind: 'tftp-end' })['outcome'], server = PEER): this {
+    this.#port += 1;
+    const client = { address: CLIENT, port: this.#port };
+    this.tell({ kind: 'tftp-request', client, server, file });
+    if (outcome === undefined) return this;
+    if (outcome !== 'denied') this.tell({ kind: 'tftp-answer', client, server, sizeBytes: 100_000 });
+    return this.tell({ kind: 'tftp-end', client, server, outcome });
+  }
+
+  http(path: string, status?: number, whole = true, method = 'GET'): this {
+    this.#port += 1;
+    const client = { address: CLIENT, port: this.#port };
+    this.tell({ kind: 'http-request', client, server: PEER, method, path });
+    return status === undefined
+      ? this
+      : this.tell({ kind: 'http-answer', client, server: PEER, status, whole });
+  }
+
+  told(plan: 'image' | 'local-boot' | 'wait'): this {
+    return this.tell({ kind: 'told', address: CLIENT, plan });
+  }
+
+  checksIn(): this {
+    return this.tell({ kind: 'check-in', address: CLIENT, macs: ['52:54:00:77:00:01' as Mac] });
+  }
+}

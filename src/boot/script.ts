@@ -15,10 +15,16 @@ export interface ScriptMachine {
 export interface ScriptContext {
   /** `http://<IPv4 address>:<port>` of this peer, as this machine reaches it. */
   readonly base: string;
+  /** The same of other boot hosts of the site, to be asked in this order when this one has gone. */
+  readonly others: readonly string[];
   readonly site: string;
   readonly machine: ScriptMachine;
   /** Why it gets this plan, in words. */
   readonly reason: string;
+  /** The agent as one program, where the firmware starts only what is signed; absent: kernel and initramfs. */
+  readonly uki?: string | undefined;
+  /** The agent is to be booted although there is only a plan to wait: it waits for approval, and shows a code. */
+  readonly bootsAgent?: boolean;
 }
 
 /** Seconds that a machine without an image to get waits before it boots from its own disk. */
@@ -26,6 +32,10 @@ export const COUNTDOWN_S = 10;
 /** How often a script asks a peer that does not answer before the machine boots from its own disk: a till must open. */
 const TRIES = 12;
 const PAUSE_S = 5;
+/** Without any progress for so long, a download counts as broken off: the peer may have lost its power. */
+const STALLED = '--timeout 15000';
+/** More would only make a script longer. */
+const MOST_OTHERS = 3;
 
 /**
  * What iPXE tells about the machine. `netX` is the NIC that booted, where a bare `${mac}` may be another one.
@@ -53,8 +63,8 @@ export function safeText(text: string): string {
 }
 
 /** `/boot/start.ipxe`: the same for every machine; it asks for the machine's own script. */
-export function renderStartScript(base: string): string {
-  return lines('#!ipxe', ...fetchScript(base));
+export function renderStartScript(base: string, others: readonly string[] = []): string {
+  return lines('#!ipxe', ...fetchScript([base, ...others]));
 }
 
 /** `/boot/script.ipxe`: the machine's own script. */
@@ -74,20 +84,23 @@ export function renderScript(plan: Plan, context: ScriptContext): string {
 function steps(plan: Plan, context: ScriptContext): string[] {
   switch (plan.kind) {
     case 'image':
-      return bootAgent(context.base);
+      return bootAgent(context);
     case 'local-boot':
       return countDown(context);
     case 'wait':
+      if (context.bootsAgent === true) return bootAgent(context);
       return [
         `prompt --key l --timeout ${plan.retryAfterMs} Asking again soon, press l to boot from the own disk && goto local ||`,
-        ...fetchScript(context.base),
+        ...fetchScript([context.base, ...context.others]),
       ];
   }
 }
 
 /** Kernel and agent. It says nothing of the image: the agent asks the peer, so that no command line decides. */
-function bootAgent(base: string): string[] {
+function bootAgent(context: ScriptContext): string[] {
+  const { base, uki } = context;
   const files = checkedBase(base) + ROUTES.files;
+  if (uki !== undefined) return [`kernel ${STALLED} ${files}/${uki} || goto failed`, ...orAgain(context)];
   const words = [
     'initrd=initramfs.img',
     `peerboot.peer=${base}`,
@@ -97,20 +110,27 @@ function bootAgent(base: string): string[] {
     'quiet',
   ];
   return [
-    `kernel ${files}/vmlinuz ${words.join(' ')} || goto failed`,
-    `initrd ${files}/initramfs.img || goto failed`,
+    `kernel ${STALLED} ${files}/vmlinuz ${words.join(' ')} || goto failed`,
+    `initrd ${STALLED} ${files}/initramfs.img || goto failed`,
+    ...orAgain(context),
+  ];
+}
+
+/** Starts what was loaded; should that fail, says so and asks anew, other boot hosts first. */
+function orAgain({ base, others }: ScriptContext): string[] {
+  return [
     'boot || goto failed',
     ':failed',
     // Whatever was loaded would stay registered and be given to the next kernel, too.
     'imgfree',
     'echo PB-BOOT-FILES-UNREACHABLE: kernel or agent could not be loaded from the peer; asking again.',
-    `sleep ${PAUSE_S}`,
-    ...fetchScript(base),
+    ...(others.length === 0 ? [`sleep ${PAUSE_S}`] : []),
+    ...fetchScript([...others, base]),
   ];
 }
 
 /** iPXE takes a timed prompt back from the screen, so that one a second is a countdown in one place. */
-function countDown({ base, machine }: ScriptContext): string[] {
+function countDown({ base, others, machine }: ScriptContext): string[] {
   const who = safeText(machine.mac ?? machine.id);
   const ticks = Array.from(
     { length: COUNTDOWN_S },
@@ -122,18 +142,21 @@ function countDown({ base, machine }: ScriptContext): string[] {
     ...ticks,
     'goto local',
     ':again',
-    ...fetchScript(base),
+    ...fetchScript([base, ...others]),
   ];
 }
 
-/** Asks for the machine's own script until the peer answers or patience ends. Ends with the label `local`. */
-function fetchScript(base: string): string[] {
-  const url = `${checkedBase(base)}${ROUTES.script}?${QUERY}`;
+/**
+ * Asks for the machine's own script until a peer answers or patience ends: each has its own files and gives its own script.
+ * Ends with the label `local`.
+ */
+function fetchScript(bases: readonly string[]): string[] {
+  const urls = bases.slice(0, 1 + MOST_OTHERS).map((base) => `${checkedBase(base)}${ROUTES.script}?${QUERY}`);
   return [
     'set tries:int32 0',
     ':ask',
     // `--replace`: the new script takes this one's place, so that its `exit` leaves iPXE and does not come back here.
-    `chain --replace --autofree ${url} ||`,
+    ...urls.map((url) => `chain ${STALLED} --replace --autofree ${url} ||`),
     'inc tries',
     `iseq ${setting('tries')} ${TRIES} && goto local ||`,
     'echo PB-SCRIPT-UNREACHABLE: the peer sends no script; is its service up, its port open? Asking again.',

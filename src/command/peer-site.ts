@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { CheckInAnswer } from '../api/agent.ts';
 import { type CatalogueImage, findImage } from '../api/catalogue.ts';
-import { parseIpv4 } from '../base/addresses.ts';
+import { type Mac, parseIpv4, parseMac } from '../base/addresses.ts';
 import type { Digest } from '../base/digest.ts';
 import type { Log } from '../base/log.ts';
 import { seededRandom } from '../base/random.ts';
@@ -29,6 +29,7 @@ import type { ContentService } from '../service/content.ts';
 import { createControl } from '../service/control.ts';
 import { createFitness } from '../service/fitness.ts';
 import type { SiteForHttp } from '../service/http-site.ts';
+import type { BootHost } from '../service/imaged-elsewhere.ts';
 import { createLanPace, type LanPace } from '../service/lan-pace.ts';
 import type { WanLedger } from '../service/ledger.ts';
 import { createLineImages } from '../service/line-images.ts';
@@ -38,7 +39,7 @@ import { createSiteNode, type PeerSiteNode, sentBytes } from '../service/site-no
 import { createSiteSource } from '../service/site-source.ts';
 import { createSiteViews } from '../service/site-view.ts';
 import type { WanGate, WanUse } from '../service/wan-gate.ts';
-import { isBootHost } from '../swarm/boot-hosts.ts';
+import { isBootHost, rankBootHosts } from '../swarm/boot-hosts.ts';
 import { isPaused, tagsInForce } from '../swarm/control.ts';
 import { type Candidate, designated } from '../swarm/election.ts';
 import { peersBefore } from '../swarm/peers.ts';
@@ -75,8 +76,12 @@ export interface PeerSite {
   readonly routes: SiteForHttp;
   /** Limit of what leaves for the LAN. */
   readonly lan: LanPace;
+  /** Bases of the other boot hosts, the next in rank for this machine first. */
+  readonly otherBootHosts: (mac?: string) => readonly string[];
   /** For the agents of machines that boot from us. */
   readonly swarm: (localAddress: string) => CheckInAnswer['swarm'];
+  /** Live peers of the site that answer PXE, without us. */
+  readonly bootHosts: () => readonly BootHost[];
   /** What a transfer over the WAN is for. */
   readonly useOf: (wanted: Wanted) => WanUse;
   start(): Promise<void>;
@@ -85,6 +90,7 @@ export interface PeerSite {
 
 /** A replica being filled hands its followers on before the peer ends, but nobody waits long for that. */
 const LEAVE_MS = 1_500;
+const NO_MAC = '00:00:00:00:00:00' as Mac;
 
 /** `start` rejects with PB-PORT-IN-USE or PB-PORT-DENIED. */
 export function openPeerSite(parts: PeerSiteParts): PeerSite {
@@ -271,6 +277,10 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
       content: inCatalogue,
       evict: ({ manifest }, lastCopy) => replicas.evict(manifest.digest, lastCopy),
     },
+    otherBootHosts: (mac) =>
+      rankBootHosts(label, parseMac(mac ?? '') ?? NO_MAC, presence.peers())
+        .filter(({ httpPort }) => httpPort > 0)
+        .map(({ address, httpPort }) => `http://${address}:${httpPort}`),
     swarm(localAddress) {
       const own = parseIpv4(localAddress);
       const others = presence.peers().filter(({ role }) => role === 'peer');
@@ -280,6 +290,8 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
       ];
       return { site: config.site, peers: known.slice(0, 64), strategy: config.strategy };
     },
+    bootHosts: () =>
+      presence.peers().filter((one) => one.role === 'peer' && one.httpPort > 0 && isBootHost(one)),
     useOf({ image }) {
       const found = image === undefined ? undefined : byManifest(image);
       if (image === undefined || found === undefined) return { purpose: 'catalogue', title: '' };

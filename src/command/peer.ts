@@ -1,4 +1,5 @@
 // Builds one peer out of its parts and runs it: chunk store, sources, catalogue, machines, then DHCP, TFTP and HTTP.
+import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Assignment } from '../api/machines.ts';
@@ -6,6 +7,8 @@ import { ROUTES } from '../api/routes.ts';
 import { isPeerbootError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { FileSource } from '../chunk/ports.ts';
+import { askImaged } from '../io/ask-peer.ts';
+import { ChainMemory } from '../boot/chain-memory.ts';
 import { openChunkStore } from '../io/chunk-files.ts';
 import { systemClock, systemTimers } from '../io/clock.ts';
 import { type Config, LOCAL_BOOT } from '../io/config-keys.ts';
@@ -20,11 +23,13 @@ import { tftpSockets } from '../io/tftp-sockets.ts';
 import { openUdp } from '../io/udp.ts';
 import { type Assignments, createAssignments } from '../service/assignments.ts';
 import { type Catalogue, createCatalogue } from '../service/catalogue.ts';
+import { chainedMachines, chainsOf } from '../service/chained-machines.ts';
 import { createContentService } from '../service/content.ts';
 import { createDhcpService } from '../service/dhcp-service.ts';
 import { createDoctor } from '../service/doctor.ts';
 import { judgedMachines } from '../service/doctor-machines.ts';
 import { createHttpService } from '../service/http-service.ts';
+import { createElsewhere } from '../service/imaged-elsewhere.ts';
 import { createLedger } from '../service/ledger.ts';
 import { createMachines, type Machines } from '../service/machines.ts';
 import { createTftpService } from '../service/tftp-service.ts';
@@ -106,16 +111,30 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
   undo.push(() => memory.close());
   const assignments = createAssignments({ store: memory, clock, log: part('machines') });
   assignments.configure(configuredAssignments(config));
-  const machines = createMachines({
+  const elsewhere = createElsewhere({
+    store: memory,
+    hosts: () => site.bootHosts(),
+    ask: askImaged,
+    clock,
+    timers,
+    log: part('machines'),
+  });
+  const title = siteTitle(config, interfaces);
+  const chainMemory = new ChainMemory();
+  const registry = createMachines({
     store: memory,
     assignments,
     images: () => catalogue.images(),
+    unknown: config.unknown,
+    site: title,
+    random: (count) => randomBytes(count),
+    elsewhere,
     clock,
     log: part('machines'),
   });
+  const machines = chainedMachines(registry, chainMemory);
   undo.push(every(SWEEP_MS, () => machines.sweep()));
 
-  const title = siteTitle(config, interfaces);
   let httpPort = config.httpPort;
   const site: PeerSite = openPeerSite({
     config,
@@ -157,6 +176,8 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     httpPort: config.httpPort,
     assets: assets.list(),
     observe: config.observe,
+    chainRules: config.chain === 'auto' ? config.chains : [...config.chains, { chain: config.chain }],
+    chains: chainsOf(registry, chainMemory),
     turns: site.turns,
     log: part('dhcp'),
     clock,
@@ -178,6 +199,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     // A machine that must cross the WAN itself, since no peer can, knows where to.
     sources: () => wanSources.map(({ base }) => base),
     swarm: site.swarm,
+    others: site.otherBootHosts,
     siteRoutes: site.routes,
     lan: site.lan,
     stats: statsOf({ dhcp, tftp, ledger, doctor }),
@@ -196,6 +218,8 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
   undo.push(() => http.stop());
   await site.start();
   undo.push(() => site.stop());
+  elsewhere.start();
+  undo.push(() => elsewhere.stop());
   // An observer sends nothing, and must not take port 69 from the server that it is to be compared with.
   if (!config.observe) {
     await tftp.start();
@@ -216,13 +240,14 @@ export function siteTitle({ site }: Pick<Config, 'site'>, interfaces: readonly H
 }
 
 function configuredAssignments(config: Config): Assignment[] {
-  return config.assign.map(({ machine, image, allowNonBlank, disk }) => {
+  return config.assign.map(({ machine, image, allowNonBlank, disk, name }) => {
     if (image === LOCAL_BOOT) return { machine, target: { kind: 'local-boot' } };
     const policy = {
       allowNonBlank: allowNonBlank ?? config.allowNonBlank,
       ...(disk === undefined ? {} : { match: disk }),
     };
-    return { machine, target: { kind: 'image', image, disk: policy } };
+    const target = { kind: 'image', image, disk: policy } as const;
+    return { machine, target, ...(name === undefined ? {} : { name }) };
   });
 }
 

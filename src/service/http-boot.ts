@@ -21,6 +21,8 @@ export interface BootRoutesOptions {
   readonly site: string;
   /** Further bases of content for the agent when this peer fails. */
   readonly sources: () => readonly string[];
+  /** Bases (`http://…`) of the site's other boot hosts, the next in rank for this machine first. */
+  readonly others?: ((mac?: string) => readonly string[]) | undefined;
   /** How a machine that asked at this address of ours joins the site as a peer; undefined when there is no site node. */
   readonly swarm?: ((localAddress: string) => CheckInAnswer['swarm']) | undefined;
 }
@@ -38,10 +40,11 @@ export function bootRoutes(app: FastifyInstance, options: BootRoutesOptions): vo
   const { clock, files, machines, site } = options;
 
   app.get(ROUTES.start, (request, reply) =>
-    reply.headers(SCRIPT_HEADERS).send(renderStartScript(baseOf(request))),
+    reply.headers(SCRIPT_HEADERS).send(renderStartScript(baseOf(request), options.others?.() ?? [])),
   );
 
-  app.get(ROUTES.script, (request, reply) => {
+  app.get(ROUTES.script, async (request, reply) => {
+    await machines.sync();
     const query = parseScriptQuery(request.url.slice(request.url.indexOf('?') + 1));
     const known = machines.observe({ kind: 'script', address: addressOf(request), query });
     const decision = (known === undefined ? undefined : machines.decide(known.id)) ?? UNTOLD;
@@ -52,8 +55,17 @@ export function bootRoutes(app: FastifyInstance, options: BootRoutesOptions): vo
       manufacturer: query.manufacturer,
       product: query.product,
     };
-    const { plan, reason } = bootable(decision, files);
-    const script = renderScript(plan, { base: baseOf(request), site, machine, reason });
+    const { plan, reason, unapproved } = bootable(decision, files);
+    const script = renderScript(plan, {
+      base: baseOf(request),
+      others: options.others?.(machine.mac) ?? [],
+      site,
+      machine,
+      reason,
+      ...(known?.chain === 'signed-ipxe' ? { uki: signedUki('x64') } : {}),
+      // Only the agent can show a code and wait.
+      bootsAgent: unapproved === true,
+    });
     return reply.headers(SCRIPT_HEADERS).send(script);
   });
 
@@ -81,7 +93,8 @@ export function bootRoutes(app: FastifyInstance, options: BootRoutesOptions): vo
     },
   });
 
-  app.post(ROUTES.checkIn, { bodyLimit: CHECK_IN_BYTES }, (request): CheckInAnswer => {
+  app.post(ROUTES.checkIn, { bodyLimit: CHECK_IN_BYTES }, async (request): Promise<CheckInAnswer> => {
+    await machines.sync();
     const { machine, plan } = machines.checkIn(addressOf(request), checked(CheckIn, request.body));
     const swarm = options.swarm?.(plainAddress(request.socket.localAddress ?? ''));
     return {
@@ -108,11 +121,12 @@ const UNTOLD: PlanDecision = {
 
 /** Without kernel and agent there is nothing to boot: say so and wait, rather than fail at each file. */
 function bootable(decision: PlanDecision, files: NamedFiles): PlanDecision {
-  if (decision.plan.kind !== 'image' || AGENT_FILES.every((name) => files.get(name) !== undefined)) {
+  const needsAgent = decision.plan.kind === 'image' || decision.unapproved === true;
+  if (!needsAgent || AGENT_FILES.every((name) => files.get(name) !== undefined)) {
     return decision;
   }
   const reason = 'PB-ASSETS-MISSING: this peer has no agent to boot, build its boot assets';
-  return { ...decision, plan: { kind: 'wait', retryAfterMs: WAIT_MS, reason }, reason };
+  return { plan: { kind: 'wait', retryAfterMs: WAIT_MS, reason }, reason, assignment: decision.assignment };
 }
 
 /**

@@ -14,6 +14,7 @@ import { answerErrors } from './http-errors.ts';
 import { reportFacts } from './http-facts.ts';
 import { healthRoutes, type ReadyCheck } from './http-health.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits, limitConnections } from './http-limits.ts';
+import { machineOpenRoutes } from './http-machines.ts';
 import type { CatalogueForHttp, ContentForHttp, StatsSuppliers } from './http-ports.ts';
 import { type SiteForHttp, siteAdminRoutes, siteFactRoutes } from './http-site.ts';
 import type { LanPace } from './lan-pace.ts';
@@ -37,6 +38,7 @@ export interface HttpServiceOptions {
   readonly sources: () => readonly string[];
   /** How machines join the site as peers; see BootRoutesOptions. */
   readonly swarm?: BootRoutesOptions['swarm'];
+  readonly others?: BootRoutesOptions['others'];
   /** Further conditions of `/readyz`. */
   readonly checks?: () => readonly ReadyCheck[];
   readonly stats?: StatsSuppliers;
@@ -114,6 +116,7 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
 
   if (options.onFact !== undefined) reportFacts(app, options.onFact);
   bootRoutes(app, options);
+  machineOpenRoutes(app, options);
   contentRoutes(app, { ...options, idleMs: limits.idleMs, onServed: (bytes) => metrics.served(bytes) });
   healthRoutes(app, { ...options, checks: options.checks ?? (() => []), metrics });
   // In a scope of its own: its guard is for administration alone.

@@ -9,6 +9,7 @@ import { MAC } from '../service/peer.ts';
 
 const context: ScriptContext = {
   base: 'http://10.77.0.2:8067',
+  others: [],
   site: 'store-1',
   machine: {
     id: 'm-abcdefgh',
@@ -48,6 +49,32 @@ describe('golden files', () => {
           ? 'debian 12.1 is assigned to it'
           : context.reason;
     expectGolden(kind, renderScript(plan, { ...context, reason }));
+  });
+});
+
+describe('with other boot hosts', () => {
+  const others = ['http://10.77.0.3:8067', 'http://10.77.0.4:8067'];
+  const asked = (script: string) =>
+    [...script.matchAll(/^chain .*(10\.77\.0\.\d):8067/gm)].map(([, address]) => address);
+
+  it('asks them when the first does not answer', () => {
+    for (const script of [
+      renderStartScript(context.base, others),
+      renderScript(PLANS['local-boot'], { ...context, others }),
+      renderScript(PLANS.wait, { ...context, others }),
+    ])
+      expect(asked(script)).toEqual(['10.77.0.2', '10.77.0.3', '10.77.0.4']);
+  });
+
+  it('asks them first, and at once, when kernel or agent did not come', () => {
+    const script = renderScript(PLANS.image, { ...context, others });
+    expect(asked(script)).toEqual(['10.77.0.3', '10.77.0.4', '10.77.0.2']);
+    expect(script.split(':ask')[0]).not.toContain('sleep');
+  });
+
+  it('names no more than three of them', () => {
+    const many = Array.from({ length: 9 }, (_, n) => `http://10.77.0.${n + 1}:8067`);
+    expect(asked(renderStartScript('http://10.77.0.9:8067', many)).length).toBe(4);
   });
 });
 
@@ -152,7 +179,7 @@ describe('text from outside', () => {
     });
     fc.assert(
       fc.property(anything, ({ kind, machine, site, reason }) => {
-        const script = renderScript(PLANS[kind], { base: context.base, machine, site, reason });
+        const script = renderScript(PLANS[kind], { base: context.base, others: [], machine, site, reason });
         const plain = renderScript(PLANS[kind], { ...context, reason: '' });
         expect(commandsOf(script).filter((command) => !COMMANDS.has(command))).toEqual([]);
         // The prompt line names no machine, so that beyond `echo` every line is the same as in the plain script.

@@ -69,6 +69,8 @@ export const SITE_FILES: Readonly<Record<string, number>> = {
   'undionly.kpxe': 7_000,
   'snponly.efi': 9_000,
   vmlinuz: 5_000,
+  // What shim loads next: signed iPXE under the name that shim asks for.
+  'grubx64.efi': 8_000,
   'initramfs.img': 6_000,
 };
 
@@ -158,7 +160,7 @@ async function plugPeer(
     if (path === ROUTES.start) return fromText(renderStartScript(base));
     if (path !== ROUTES.script) return undefined;
     const machine = { id: 'm-abcdefgh', mac: MAC };
-    return fromText(renderScript(plan, { base, site: 'store-1', machine, reason: 'it is assigned' }));
+    return fromText(renderScript(plan, { base, others: [], site: 'store-1', machine, reason: 'it is assigned' }));
   };
   const files = namedFilesOf(sizes);
   const common = { log: logbook(), clock: lan.clock, onMachineEvent: () => {} };

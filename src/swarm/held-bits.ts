@@ -6,7 +6,7 @@ export function heldBits(core: LineCore): Uint8Array {
   const { rows } = core.setup;
   const bits = new Uint8Array(Math.ceil(rows / 8));
   for (let row = 0; row < rows; row++)
-    if (core.has(row)) bits[row >> 3] = (bits[row >> 3] ?? 0) | (0x80 >> (row & 7));
+    if (core.has(row)) bits[row >> 3] = (bits[row >> 3] as number) | (0x80 >> (row & 7));
   return bits;
 }
 

@@ -94,9 +94,11 @@ export class MeshFollowers {
     }
   }
 
+  /** Those that wait for it are followers: whoever is lost waits for nothing. */
   missing(row: Row, waiting: readonly PeerId[]): void {
     for (const id of waiting) {
-      if (this.#all.get(id)?.waits.delete(row) === true) this.#tell(id, { kind: 'missing', row });
+      this.#all.get(id)?.waits.delete(row);
+      this.#tell(id, { kind: 'missing', row });
     }
   }
 

@@ -3,7 +3,7 @@ import type { MonotonicMs } from '../base/time.ts';
 import { hasBit } from './held-bits.ts';
 import type { LineCore } from './line-core.ts';
 import type { Standing } from './line-messages.ts';
-import type { Row } from './line-ports.ts';
+import type { LinePeer, Row } from './line-ports.ts';
 import type { PeerId, PeerRef } from './site.ts';
 
 /** Sources at a time: enough that one slow one hardly counts. */
@@ -108,7 +108,7 @@ export class MeshSources {
   }
 
   copies(row: Row): number {
-    return this.#copies[row] ?? 0;
+    return this.#copies[row] as number;
   }
 
   /** May one of them hold chunks of which we have not been told yet? */
@@ -149,7 +149,7 @@ export class MeshSources {
     );
     for (let count = 0; count < room && candidates.length > 0; count++) {
       const [ref] = candidates.splice(Math.floor(core.random.next() * candidates.length), 1);
-      if (ref !== undefined) this.#dial(ref);
+      this.#dial(ref as LinePeer);
     }
   }
 

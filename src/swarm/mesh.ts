@@ -4,7 +4,7 @@
 // It speaks the messages of the line with `join` in the place of `attach`: nobody is pointed elsewhere, and its sources,
 // of a line or of the mesh, tell it which chunks they hold. Chunks that nobody holds are asked of the designated peer,
 // which crosses the WAN for them. No chunk is ever asked of two at once, so nothing comes twice.
-import { unreachable } from '../base/errors.ts';
+import { assert, unreachable } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/time.ts';
 import { LineCore, type LineOptions, NO_SOURCE } from './line-core.ts';
 import type { FeederMessage, Standing } from './line-messages.ts';
@@ -283,7 +283,7 @@ class Mesh implements LineMachine {
     }
     this.#wants.requeue(row, now + limits.retryMs[0]);
     const source = this.#sources.get(from);
-    if (source === undefined) return;
+    assert(source !== undefined, 'what a lost source was asked for has been taken back');
     if (why === 'missing') this.#sources.lacks(source, row);
     else if (why !== 'corrupt') this.#lost(from, what, true);
     else if (this.#core.bans.corrupt(from, now)) {
@@ -337,7 +337,7 @@ class Mesh implements LineMachine {
     }
     // Among equally rare ones by lot: were all to begin with the first, the source would send it to each of us.
     const lot = new Map(rows.map((row) => [row, this.#sources.copies(row) + this.#core.random.next()]));
-    rows.sort((a, b) => (lot.get(a) ?? 0) - (lot.get(b) ?? 0));
+    rows.sort((a, b) => (lot.get(a) as number) - (lot.get(b) as number));
     for (const row of rows) {
       const from = this.#choose(row);
       if (from === undefined) this.#wants.requeue(row);

@@ -23,6 +23,8 @@ export const CheckIn = z.object({
   disks: z.array(DiskFacts).max(64),
   /** Wall clock of the target in ms since 1970, which may be wrong: the peer answers with its own. */
   wallMs: z.number(),
+  /** Of the plan that this boot already works on. */
+  ticket: z.string().max(64).optional(),
 });
 export type CheckIn = z.infer<typeof CheckIn>;
 
@@ -43,9 +45,19 @@ export const Plan = z.discriminatedUnion('kind', [
     disk: DiskPolicy,
     /** What to do when the disk is proved. */
     finish: z.enum(['reboot', 'power-off', 'stay']),
+    /** Good for this imaging alone; reports of it carry it. */
+    ticket: z.string().max(64).optional(),
+    /** What the machine shall be called: left on the disk with the ticket (imaging/receipt). */
+    name: z.string().max(63).optional(),
   }),
   z.object({ kind: z.literal('local-boot') }),
-  z.object({ kind: z.literal('wait'), retryAfterMs: z.number().int().positive(), reason: z.string() }),
+  z.object({
+    kind: z.literal('wait'),
+    retryAfterMs: z.number().int().positive(),
+    reason: z.string(),
+    /** Eight letters for the screen: whoever approves the machine types or scans them. */
+    code: z.string().max(16).optional(),
+  }),
 ]);
 export type Plan = z.infer<typeof Plan>;
 
@@ -64,6 +76,8 @@ export const CheckInAnswer = z.object({
       peers: z
         .array(z.object({ address: z.string().max(15), port: z.number().int().min(1).max(65_535) }))
         .max(64),
+      /** How its images travel (the configuration's `strategy`), so that the site agrees; absent: `auto`. */
+      strategy: z.enum(['auto', 'line', 'swarm']).optional(),
     })
     .optional(),
   plan: Plan,
@@ -76,9 +90,11 @@ export type Rung = (typeof RUNGS)[number];
 
 export const ProgressReport = z.object({
   machine: z.string(),
-      /** How its images travel (the configuration's `strategy`), so that the site agrees; absent: `auto`. */
-      strategy: z.enum(['auto', 'line', 'swarm']).optional(),
   bootId: z.string().max(64),
+  /** Of the plan; without it nothing about an imaging is believed. */
+  ticket: z.string().max(64).optional(),
+  /** The ends of `disk` were zeroed under this ticket: from now on what they hold tells whether it was finished. */
+  wiped: z.boolean().optional(),
   rung: z.enum(['agent', 'imaging', 'verifying', 'done', 'failed']),
   /** Plain image bytes done in this rung, and of how many. */
   doneBytes: z.number().int().nonnegative(),

@@ -9,6 +9,8 @@ export const MachineView = z.object({
   identity: MachineIdentity.extend({ macs: z.array(z.string()).max(32) }),
   address: z.string().optional(),
   firmware: z.string().optional(),
+  /** Which way its firmware was given to the agent: `ipxe`, `uki`, `shim`, `signed-ipxe`, `grub`. */
+  chain: z.string().optional(),
   rung: z.enum([...RUNGS, 'failed', 'idle']),
   /** Wall-clock ms at which each rung was first reached in this boot. */
   reachedMs: z.partialRecord(z.enum([...RUNGS, 'failed', 'idle']), z.number()),
@@ -28,12 +30,35 @@ export const MachineView = z.object({
       wallMs: z.number(),
     })
     .optional(),
+  /** As it was named by an administrator or from a template. */
+  name: z.string().optional(),
+  tags: z.array(z.string()).optional(),
+  /** It waits on its screen for approval, showing this code. */
+  waiting: z.object({ code: z.string(), expiresMs: z.number() }).optional(),
+  /** Ids of machines that it cannot be told from: only an assignment by its own id counts. */
+  doubts: z.array(z.string()).optional(),
 });
 export type MachineView = z.infer<typeof MachineView>;
 
-/** `*`, a MAC, a uuid or a serial → an image (`name`, newest version, or `name@version`), or local boot. */
+/** A word of the administrator's for several machines: `tills`. */
+export const MachineTag = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,31}$/, 'a short word of a-z, 0-9 and ._-');
+/** In front of a tag, in the place of a machine: `tag:tills`. */
+export const TAG_PREFIX = 'tag:';
+
+/** A host name, or a template of one: `till-{store}-{nn}`. */
+export const NameTemplate = z
+  .string()
+  .min(1)
+  .max(63)
+  .regex(/^[A-Za-z0-9{}-]+$/, 'letters, digits, dashes, {store} and one of {n}, {nn}, {nnn}, …');
+
+/** An id, MAC, uuid, serial, `tag:<word>` or `*` → an image (`name`, newest version, or `name@version`), or local boot. */
 export const Assignment = z.object({
   machine: z.string().min(1).max(128),
+  /** Machines imaged under it get a name from it, once. */
+  name: NameTemplate.optional(),
+  /** Also machines that another boot host of the site has imaged get it again. */
+  again: z.boolean().optional(),
   target: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('image'), image: z.string().min(1).max(256), disk: DiskPolicy }),
     z.object({ kind: z.literal('local-boot') }),
@@ -49,3 +74,78 @@ export const AssignmentView = Assignment.extend({
   assignedMs: z.number(),
 });
 export type AssignmentView = z.infer<typeof AssignmentView>;
+
+/** What an administrator has said of one machine ahead of time, by the name that an assignment would use. */
+export const MachineNote = z.object({
+  machine: z.string().min(1).max(128),
+  name: NameTemplate.optional(),
+  tags: z.array(MachineTag).max(16),
+});
+export type MachineNote = z.infer<typeof MachineNote>;
+
+/** All of it, or nothing. */
+export const AssignmentList = z.object({
+  assignments: z.array(Assignment).max(10_000),
+  notes: z.array(MachineNote).max(10_000),
+});
+export type AssignmentList = z.infer<typeof AssignmentList>;
+
+export const Approval = z.object({
+  /** Eight letters, with or without a dash or blanks. */
+  code: z.string().max(32),
+  /** `name` or `name@version`; without one: the only image there is. */
+  image: z.string().min(1).max(256).optional(),
+  allowNonBlank: z.boolean().optional(),
+  disk: z.string().max(128).optional(),
+  name: NameTemplate.optional(),
+  /** It boots its own disk instead. */
+  deny: z.boolean().optional(),
+});
+export type Approval = z.infer<typeof Approval>;
+
+/** What a phone sends with a PIN that `peerboot pin` printed. */
+export const PhoneLook = z.object({ pin: z.string().max(32), code: z.string().max(32) });
+export const PhoneApproval = Approval.omit({ disk: true, name: true }).extend({ pin: z.string().max(32) });
+
+/** What the phone page shows, to be compared with the machine's own screen. */
+export const WaitingMachine = z.object({
+  code: z.string(),
+  serial: z.string().optional(),
+  product: z.string().optional(),
+  mac: z.string().optional(),
+  address: z.string().optional(),
+  images: z.array(z.string()).max(64),
+});
+export type WaitingMachine = z.infer<typeof WaitingMachine>;
+
+export const PinRequest = z.object({
+  /** Decisions that it is good for. */
+  uses: z.number().int().min(1).max(100),
+  minutes: z.number().int().min(1).max(120),
+});
+export const PinView = z.object({ pin: z.string(), uses: z.number(), expiresMs: z.number() });
+export type PinView = z.infer<typeof PinView>;
+
+/** What boot hosts of a site tell each other of a machine that one of them has imaged, or began to. */
+export const ImagedRecord = z.object({
+  identity: MachineView.shape.identity,
+  ticket: z.string().max(64),
+  /** `name@version` */
+  image: z.string().max(128),
+  name: z.string().max(63).optional(),
+  /** `begun`: the disk's ends were zeroed; `done`: reported, or found on the disk. */
+  state: z.enum(['begun', 'done']),
+  disk: z.object({ name: z.string().max(32), serial: z.string().max(128).optional() }).optional(),
+  /** How long ago, by the clock of the one who tells. */
+  ageMs: z.number().nonnegative(),
+});
+export type ImagedRecord = z.infer<typeof ImagedRecord>;
+
+/** `GET /site/v1/imaged?since=<number>`: records changed after that number of this run of the service. */
+export const ImagedAnswer = z.object({
+  /** Another one: count from 0 again. */
+  run: z.string().max(64),
+  upTo: z.number().int().nonnegative(),
+  records: z.array(ImagedRecord).max(4096),
+});
+export type ImagedAnswer = z.infer<typeof ImagedAnswer>;

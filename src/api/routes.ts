@@ -17,9 +17,21 @@ export const ROUTES = {
   machines: '/admin/v1/machines',
   machineEvents: '/admin/v1/machines/events',
   assignments: '/admin/v1/assignments',
+  /** `AssignmentList`, all of it or nothing. */
+  assignmentList: '/admin/v1/assignments/list',
+  /** `Approval` of a machine that waits on its screen. */
+  approvals: '/admin/v1/approvals',
+  /** One-time PINs for the phone page. */
+  pins: '/admin/v1/pins',
   images: '/admin/v1/images',
   /** Facts of this peer for its site (`PeerFacts`), read-only and open. */
   siteLines: '/site/v1/lines',
+  /** Machines that this peer imaged (`ImagedAnswer`), for the other boot hosts of the site. */
+  siteImaged: '/site/v1/imaged',
+  /** The page for phones, and what it asks and tells, by PIN. */
+  approve: '/approve',
+  approveLook: '/approve/v1/look',
+  approveDecide: '/approve/v1/decide',
   site: '/admin/v1/site',
   control: '/admin/v1/control',
   preseed: '/admin/v1/preseed',

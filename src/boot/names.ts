@@ -9,7 +9,9 @@ const HOST_NAME = /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;
 export function templateFault(template: string): string | undefined {
   const left = template.replace('{store}', 's').replace(NUMBER, '1');
   if (/[{}]/.test(left)) return 'knows {store} once, and one of {n}, {nn}, {nnn}, …';
-  return HOST_NAME.test(left) ? undefined : 'is no host name: letters, digits and dashes, no dash at either end';
+  return HOST_NAME.test(left)
+    ? undefined
+    : 'is no host name: letters, digits and dashes, no dash at either end';
 }
 
 /**

@@ -2,8 +2,15 @@
 import type { DiskPolicy } from '../api/agent.ts';
 import type { DiskFacts } from '../api/identity.ts';
 
+/**
+ * `<id>.<secret>`, both random. Whoever knows it all reports on this imaging; the id alone stands on the disk and in what
+ * boot hosts tell each other.
+ */
+export function ticketId(ticket: string): string {
+  return ticket.split('.', 1)[0] as string;
+}
+
 export interface Ticket {
-  /** Random; whoever holds it reports on this imaging. */
   readonly id: string;
   /** The disk whose ends were zeroed under it, once that was reported. */
   readonly begun?: DiskMark | undefined;

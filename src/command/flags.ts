@@ -20,9 +20,11 @@ export interface PeerOptions {
   readonly peer?: string[];
   readonly tag?: string[];
   readonly strategy?: string;
+  readonly chain?: string;
   readonly httpPort?: number;
   readonly quota?: number | string;
   readonly logLevel?: string;
+  readonly unknown?: string;
   readonly observe?: boolean;
   readonly json?: boolean;
 }
@@ -43,9 +45,11 @@ export function configOf(options: PeerOptions, environment = process.env): Loade
     peers: options.peer,
     tags: options.tag,
     strategy: options.strategy,
+    chain: options.chain,
     httpPort: options.httpPort,
     quotaBytes: options.quota,
     logLevel: options.logLevel,
+    unknown: options.unknown,
     observe: options.observe,
     json: options.json,
   } as unknown as Partial<Config>;

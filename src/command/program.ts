@@ -1,6 +1,7 @@
 // The words of the command line; each command's code is loaded only when it is the one that runs.
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
+import { CHAIN_WORDS } from '../boot/chain.ts';
 import { CONTENT_KINDS } from '../chunk/names.ts';
 import { parseSize } from '../io/config-words.ts';
 import { fetchCommand, verifyCommand } from './fetch.ts';
@@ -26,6 +27,7 @@ function withPeerFlags(command: Command): Command {
     .option('--assets <dir>', 'folder with NBPs, kernel and agent')
     .option('--assign <words...>', "machine and image: --assign '*' debian-12, or '*=debian-12' (repeatable)")
     .option('--allow-non-blank', 'let --assign overwrite disks that are not blank')
+    .addOption(new Option('--chain <chain>', 'way from the firmware to the agent').choices(CHAIN_WORDS))
     .option('--site <label>', 'label of this site (default: its subnet)')
     .option('--site-port <port>', 'TCP and UDP port for the peers of the site', Number)
     .option('--tag <word>', 'what this peer is for, e.g. boot-host (repeatable)', several)
@@ -43,6 +45,12 @@ function withPeerFlags(command: Command): Command {
         'warn',
         'error',
       ]),
+    )
+    .addOption(
+      new Option(
+        '--unknown <rule>',
+        'what a machine without an assignment does: boot its own disk, or wait',
+      ).choices(['local', 'wait']),
     )
     .option('--observe', 'print what would be answered, send nothing')
     .option('--json', 'JSON lines also on a terminal');
@@ -84,6 +92,10 @@ export function buildProgram(setStatus: (status: number) => void): Command {
   withOrigins(withPeerFlags(program.command('doctor')))
     .description('can this endpoint answer PXE now? or: what went wrong in a capture?')
     .option('--replay <file>', 'judge the boot attempts in this capture (pcap, pcapng) instead')
+    .option(
+      '--probe',
+      'ask the network as booting machines would, and show who answers what; changes nothing',
+    )
     .action(async (options) => setStatus(await (await import('./doctor.ts')).doctor(options)));
 
   withPeer(program.command('machines'))

@@ -1,4 +1,4 @@
-// Asks another peer of the site for its facts (GET /site/v1/lines); silence and nonsense are no answer.
+// Asks another peer of the site for its facts, or for the machines that it imaged; silence and nonsense are no answer.
 import { request } from 'undici';
 import { ROUTES } from '../api/routes.ts';
 import type { Ipv4 } from '../base/addresses.ts';
@@ -7,9 +7,23 @@ import type { Ipv4 } from '../base/addresses.ts';
 const ANSWER_MS = 1_000;
 const MOST_BYTES = 1024 * 1024;
 
-export async function askPeer(peer: { readonly address: Ipv4; readonly httpPort: number }): Promise<unknown> {
+interface Whom {
+  readonly address: Ipv4;
+  readonly httpPort: number;
+}
+
+export function askPeer(peer: Whom): Promise<unknown> {
+  return ask(peer, ROUTES.siteLines);
+}
+
+/** What another boot host has imaged; silence is no answer here, too. */
+export function askImaged(peer: Whom, since: number): Promise<unknown> {
+  return ask(peer, `${ROUTES.siteImaged}?since=${since}`);
+}
+
+async function ask(peer: Whom, path: string): Promise<unknown> {
   try {
-    const { statusCode, body } = await request(`http://${peer.address}:${peer.httpPort}${ROUTES.siteLines}`, {
+    const { statusCode, body } = await request(`http://${peer.address}:${peer.httpPort}${path}`, {
       signal: AbortSignal.timeout(ANSWER_MS),
     });
     const pieces: Buffer[] = [];

@@ -1,7 +1,9 @@
 // The one table of configuration keys: form, default, flag, environment variable and meaning of each.
 import { z } from 'zod';
+import { NameTemplate } from '../api/machines.ts';
 import { DEFAULT_HTTP_PORT } from '../api/routes.ts';
 import { Tag } from '../api/site.ts';
+import { CHAIN_WORDS } from '../boot/chain.ts';
 import { DEFAULT_SITE_PORT, TAGS } from '../swarm/site.ts';
 import { STRATEGY_SETTINGS } from '../swarm/strategy.ts';
 
@@ -21,6 +23,8 @@ export const AssignmentRule = z.strictObject({
   allowNonBlank: z.boolean().optional(),
   /** Kernel name, model or serial of the one disk meant. */
   disk: z.string().max(128).optional(),
+  /** Template of the machines' names: `till-{store}-{nn}`. */
+  name: NameTemplate.optional(),
 });
 export type AssignmentRule = z.infer<typeof AssignmentRule>;
 
@@ -80,6 +84,7 @@ export const CONFIG_KEYS = {
   strategy: z.enum(STRATEGY_SETTINGS),
   tags: z.array(Tag).max(16),
   trustRoot: z.string().min(1).nullable(),
+  unknown: z.enum(['local', 'wait']),
   wanLimit: rate,
 } as const;
 
@@ -110,7 +115,7 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
   },
   assign: {
     means:
-      'Which machine gets which image: a list of `{machine, image, allowNonBlank?, disk?}`; machine is `*`, a MAC, a UUID or a serial, image is `name`, `name@version` or `local`.',
+      'Which machine gets which image: a list of `{machine, image, allowNonBlank?, disk?, name?}`; machine is `*`, `tag:<word>`, a MAC, a UUID or a serial, image is `name`, `name@version` or `local`.',
     flag: '--assign <machine> <image>, --assign <machine>=<image>',
   },
   busyLoad: {
@@ -201,6 +206,11 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
     flag: '--root <file>',
     defaultText: '`/etc/peerboot/root.json` when it exists, else the one kept in `stateDir`',
   },
+  unknown: {
+    means:
+      'What a machine does that nothing is assigned to: `local` boots its own disk, `wait` shows a code on its screen until it is approved.',
+    flag: '--unknown <rule>',
+  },
   wanLimit: {
     means:
       'Bytes per second that the site fetches over the WAN at most, shared by the peers that cross at once; null for no limit. `peerboot limit --wan` overrides it.',
@@ -232,6 +242,7 @@ export const FIXED_DEFAULTS = {
   sitePort: DEFAULT_SITE_PORT,
   strategy: 'auto',
   tags: [TAGS.bootHost],
+  unknown: 'local',
   wanLimit: null,
 } as const satisfies Partial<Config>;
 

@@ -112,6 +112,8 @@ function fromText(key: ConfigKey, text: string): unknown {
       return text.split(',').filter((word) => word !== '');
     case 'assign':
       return parseAssignments(text.split(',').filter((word) => word !== ''));
+    case 'chains':
+      return jsonOrText(text);
     case 'busyLoad':
     case 'httpPort':
     case 'sitePort':
@@ -131,6 +133,14 @@ function fromText(key: ConfigKey, text: string): unknown {
   }
 }
 
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
 const SIZES: ReadonlySet<ConfigKey> = new Set(['keepFreeBytes', 'lanLimit', 'quotaBytes', 'wanLimit']);
 
 function check(key: ConfigKey, value: unknown, from: string): unknown {
@@ -142,7 +152,18 @@ function check(key: ConfigKey, value: unknown, from: string): unknown {
   const where = [key, ...(issue?.path ?? [])].join('.');
   const suggestion =
     issue?.code === 'unrecognized_keys'
-      ? hint(issue.keys[0] ?? '', ['machine', 'image', 'allowNonBlank', 'disk', 'count', 'tag'])
+      ? hint(issue.keys[0] ?? '', [
+          'machine',
+          'image',
+          'allowNonBlank',
+          'disk',
+          'name',
+          'count',
+          'tag',
+          'chain',
+          'architecture',
+          'transport',
+        ])
       : '';
   throw invalid(`${where} (from ${from}): ${issue?.message ?? 'wrong form'}${suggestion}`);
 }

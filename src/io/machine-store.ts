@@ -3,23 +3,29 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 
-import { AssignmentView, MachineView } from '../api/machines.ts';
+import { AssignmentView, ImagedRecord, MachineNote, MachineView } from '../api/machines.ts';
 import { PeerbootError } from '../base/errors.ts';
 import { ensureFolder } from './state-folder.ts';
 
 const VERSION = 1;
 
-const Planned = z.object({ revision: z.number(), image: z.string() });
+const Disk = ImagedRecord.shape.disk.unwrap();
+const Planned = z.object({ revision: z.number(), image: z.string(), ticket: z.string().optional() });
 const MachineRecord = z.object({
   id: z.string(),
   identity: MachineView.shape.identity,
   firmware: z.string(),
   bootId: z.string(),
   lastSeenMs: z.number(),
-  planned: Planned.optional(),
+  planned: Planned.extend({ begun: Disk.optional() }).optional(),
   done: Planned.extend({ wallMs: z.number() }).optional(),
+  name: z.string().optional(),
+  nameTemplate: z.string().optional(),
 });
 type MachineRecord = z.infer<typeof MachineRecord>;
+
+const ImagedElsewhere = ImagedRecord.omit({ ageMs: true }).extend({ wallMs: z.number() });
+type ImagedElsewhere = z.infer<typeof ImagedElsewhere>;
 
 /** The adapter behind `MachineStore` of service/machine-store. */
 export interface SqliteMachineStore {
@@ -29,6 +35,11 @@ export interface SqliteMachineStore {
   assignments(): readonly AssignmentView[];
   saveAssignment(assignment: AssignmentView): void;
   dropAssignment(assignment: Pick<AssignmentView, 'machine' | 'origin'>): void;
+  notes(): readonly MachineNote[];
+  saveList(assignments: readonly AssignmentView[], notes: readonly MachineNote[]): void;
+  elsewhere(): readonly ImagedElsewhere[];
+  saveElsewhere(record: ImagedElsewhere): void;
+  dropElsewhere(ticket: string): void;
   close(): void;
 }
 
@@ -46,6 +57,8 @@ export function openMachineStore(path: string): SqliteMachineStore {
     // Read whole once, so that damage shows now and not when a machine asks.
     store.machines();
     store.assignments();
+    store.notes();
+    store.elsewhere();
     return store;
   } catch (error) {
     database?.close();
@@ -66,6 +79,8 @@ function prepare(database: DatabaseSync): void {
        origin TEXT NOT NULL, machine TEXT NOT NULL, revision INTEGER NOT NULL, record TEXT NOT NULL,
        PRIMARY KEY (origin, machine)
      ) STRICT;
+     CREATE TABLE IF NOT EXISTS note (machine TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+     CREATE TABLE IF NOT EXISTS elsewhere (ticket TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
      PRAGMA user_version = ${VERSION}`,
   );
 }
@@ -80,14 +95,37 @@ function storeOn(database: DatabaseSync): SqliteMachineStore {
      DO UPDATE SET revision = excluded.revision, record = excluded.record`,
   );
   const deleteAssignment = database.prepare('DELETE FROM assignment WHERE origin = ? AND machine = ?');
+  const upsertNote = database.prepare(
+    'INSERT INTO note (machine, record) VALUES (?, ?) ON CONFLICT (machine) DO UPDATE SET record = excluded.record',
+  );
+  const upsertElsewhere = database.prepare(
+    `INSERT INTO elsewhere (ticket, record) VALUES (?, ?) ON CONFLICT (ticket) DO UPDATE SET record = excluded.record`,
+  );
+  const deleteElsewhere = database.prepare('DELETE FROM elsewhere WHERE ticket = ?');
+  const saveAssignment = (one: AssignmentView) =>
+    void upsertAssignment.run(one.origin, one.machine, one.revision, JSON.stringify(one));
   return {
     machines: () => recordsOf(database, 'SELECT record FROM machine', MachineRecord),
     saveMachine: (record) => void upsertMachine.run(record.id, JSON.stringify(record)),
     dropMachine: (id) => void deleteMachine.run(id),
     assignments: () => recordsOf(database, 'SELECT record FROM assignment ORDER BY revision', AssignmentView),
-    saveAssignment: (one) =>
-      void upsertAssignment.run(one.origin, one.machine, one.revision, JSON.stringify(one)),
+    saveAssignment,
     dropAssignment: ({ origin, machine }) => void deleteAssignment.run(origin, machine),
+    notes: () => recordsOf(database, 'SELECT record FROM note', MachineNote),
+    saveList(assignments, notes) {
+      database.exec('BEGIN IMMEDIATE');
+      try {
+        for (const one of assignments) saveAssignment(one);
+        for (const one of notes) upsertNote.run(one.machine, JSON.stringify(one));
+        database.exec('COMMIT');
+      } catch (error) {
+        database.exec('ROLLBACK');
+        throw error;
+      }
+    },
+    elsewhere: () => recordsOf(database, 'SELECT record FROM elsewhere', ImagedElsewhere),
+    saveElsewhere: (record) => void upsertElsewhere.run(record.ticket, JSON.stringify(record)),
+    dropElsewhere: (ticket) => void deleteElsewhere.run(ticket),
     close: () => database.close(),
   };
 }

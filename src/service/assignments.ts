@@ -1,15 +1,26 @@
-// Which machine gets which image: made by an administrator or by the configuration, numbered, durable.
-import type { Assignment, AssignmentView } from '../api/machines.ts';
+// Which machine gets which image, and what is noted of it: made by an administrator or the configuration, numbered, durable.
+import type { Assignment, AssignmentView, MachineNote } from '../api/machines.ts';
+import { TAG_PREFIX } from '../api/machines.ts';
 import type { Log } from '../base/log.ts';
 import type { Clock } from '../base/time.ts';
-import { normaliseMachineName } from '../boot/plan.ts';
+import { normaliseUuid, uuidKey } from '../base/uuid.ts';
+import { textKey } from '../boot/identity.ts';
+import { normaliseMachineName, type PlannedMachine } from '../boot/plan.ts';
 import type { MachineStore } from './machine-store.ts';
+
+export type NamedMachine = Pick<PlannedMachine, 'id' | 'identity' | 'tags'>;
 
 export interface Assignments {
   /** In order of their revisions. */
   list(): readonly AssignmentView[];
+  /** Those that may mean this machine, found without looking at all of them. */
+  about(machine: NamedMachine): readonly AssignmentView[];
+  /** What was noted of it ahead of time. */
+  noteOf(machine: NamedMachine): Omit<MachineNote, 'machine'>;
   /** Made anew, so that machines which already have the image get it again. Throws when it cannot be kept. */
   put(assignment: Assignment): AssignmentView;
+  /** All of them, or none when it throws. */
+  putList(assignments: readonly Assignment[], notes: readonly MachineNote[]): readonly AssignmentView[];
   /**
    * Takes over what the configuration says. One that is unchanged keeps its revision: a restart of the service
    * does not image machines again. One that is no longer there is dropped.
@@ -26,7 +37,10 @@ export interface AssignmentsOptions {
 }
 
 export function createAssignments({ store, clock, log }: AssignmentsOptions): Assignments {
-  let all = [...store.assignments()];
+  let all: readonly AssignmentView[] = [...store.assignments()].sort((a, b) => a.revision - b.revision);
+  let notes = new Map(store.notes().map((note) => [note.machine, note]));
+  let byKey = indexed(all);
+  let notesByKey = indexed([...notes.values()]);
   /** Above everything a machine was ever imaged under, also under assignments that are gone. */
   let revision = Math.max(
     0,
@@ -34,19 +48,39 @@ export function createAssignments({ store, clock, log }: AssignmentsOptions): As
     ...store.machines().flatMap(({ done, planned }) => [done?.revision ?? 0, planned?.revision ?? 0]),
   );
 
-  function save(assignment: Assignment, origin: AssignmentView['origin']): AssignmentView {
-    const view: AssignmentView = {
-      ...assignment,
-      machine: normaliseMachineName(assignment.machine),
-      origin,
-      revision: revision + 1,
-      assignedMs: clock.wallMs(),
-    };
-    store.saveAssignment(view);
-    revision = view.revision;
-    all = [...all.filter((one) => one.machine !== view.machine || one.origin !== origin), view];
-    log.info({ machineName: view.machine, target: view.target, origin, revision }, 'image assigned');
-    return view;
+  const nameKey = ({ origin, machine }: Pick<AssignmentView, 'machine' | 'origin'>) => `${origin} ${machine}`;
+
+  function save(
+    assignments: readonly Assignment[],
+    origin: AssignmentView['origin'],
+    more: readonly MachineNote[] = [],
+  ): readonly AssignmentView[] {
+    const views = assignments.map(
+      (assignment, i): AssignmentView => ({
+        ...assignment,
+        machine: normaliseMachineName(assignment.machine),
+        origin,
+        revision: revision + 1 + i,
+        assignedMs: clock.wallMs(),
+      }),
+    );
+    const noted = more.map((note) => ({ ...note, machine: normaliseMachineName(note.machine) }));
+    const [first] = views;
+    if (views.length === 1 && noted.length === 0 && first !== undefined) store.saveAssignment(first);
+    else store.saveList(views, noted);
+    revision += views.length;
+    const replaced = new Set(views.map(nameKey));
+    all = [...all.filter((one) => !replaced.has(nameKey(one))), ...views];
+    notes = new Map([...notes, ...noted.map((note) => [note.machine, note] as const)]);
+    byKey = indexed(all);
+    notesByKey = indexed([...notes.values()]);
+    for (const view of views) {
+      log.info(
+        { machineName: view.machine, target: view.target, origin, revision: view.revision },
+        'image assigned',
+      );
+    }
+    return views;
   }
 
   function drop(doomed: readonly AssignmentView[]): void {
@@ -55,18 +89,32 @@ export function createAssignments({ store, clock, log }: AssignmentsOptions): As
       all = all.filter((other) => other !== one);
       log.info({ machineName: one.machine, origin: one.origin }, 'assignment removed');
     }
+    byKey = indexed(all);
   }
 
   return {
     list: () => all,
-    put: (assignment) => save(assignment, 'admin'),
+    about: (machine) => found(byKey, machine),
+    noteOf(machine) {
+      const fitting = found(notesByKey, machine);
+      const name = fitting.find((note) => note.name !== undefined)?.name;
+      return {
+        tags: [...new Set(fitting.flatMap(({ tags }) => tags))],
+        ...(name === undefined ? {} : { name }),
+      };
+    },
+    put(assignment) {
+      const [view] = save([assignment], 'admin');
+      return view as AssignmentView;
+    },
+    putList: (assignments, more) => save(assignments, 'admin', more),
     configure(wanted) {
       const byName = new Map(wanted.map((one) => [normaliseMachineName(one.machine), one]));
       const fromConfig = all.filter((one) => one.origin === 'config');
       drop(fromConfig.filter((one) => !byName.has(one.machine)));
       for (const [name, one] of byName) {
         const before = fromConfig.find(({ machine }) => machine === name);
-        if (before === undefined || !sameTarget(before, one)) save(one, 'config');
+        if (before === undefined || !sameTarget(before, one)) save([one], 'config');
       }
     },
     remove(machine) {
@@ -78,9 +126,47 @@ export function createAssignments({ store, clock, log }: AssignmentsOptions): As
   };
 }
 
-function sameTarget({ target: a }: Assignment, { target: b }: Assignment): boolean {
-  if (a.kind === 'local-boot' || b.kind === 'local-boot') return a.kind === b.kind;
+type Index<T> = ReadonlyMap<string, readonly T[]>;
+
+/** By every spelling under which a machine may be looked up: thousands come with a list, and each boot asks. */
+function indexed<T extends { readonly machine: string }>(all: readonly T[]): Index<T> {
+  const index = new Map<string, T[]>();
+  for (const one of all) {
+    for (const key of nameKeys(one.machine)) {
+      const there = index.get(key);
+      if (there === undefined) index.set(key, [one]);
+      else there.push(one);
+    }
+  }
+  return index;
+}
+
+function nameKeys(name: string): readonly string[] {
+  if (name === '*' || name.startsWith(TAG_PREFIX)) return [name];
+  const uuid = normaliseUuid(name);
+  return [name, `serial ${textKey(name)}`, ...(uuid === undefined ? [] : [`uuid ${uuidKey(uuid)}`])];
+}
+
+function found<T>(index: Index<T>, { id, identity, tags }: NamedMachine): readonly T[] {
+  const { uuid, serial, macs = [] } = identity;
+  const keys = [
+    id,
+    ...macs,
+    ...(uuid === undefined ? [] : [`uuid ${uuidKey(uuid)}`]),
+    ...(serial === undefined ? [] : [`serial ${textKey(serial)}`]),
+    ...(tags ?? []).map((tag) => TAG_PREFIX + tag),
+    '*',
+  ];
+  return [...new Set(keys.flatMap((key) => index.get(key) ?? []))];
+}
+
+function sameTarget(a: Assignment, b: Assignment): boolean {
+  if (a.name !== b.name) return false;
+  const [one, other] = [a.target, b.target];
+  if (one.kind === 'local-boot' || other.kind === 'local-boot') return one.kind === other.kind;
   return (
-    a.image === b.image && a.disk.allowNonBlank === b.disk.allowNonBlank && a.disk.match === b.disk.match
+    one.image === other.image &&
+    one.disk.allowNonBlank === other.disk.allowNonBlank &&
+    one.disk.match === other.disk.match
   );
 }

@@ -1,6 +1,5 @@
 // Administration over HTTP: machines, their events as a stream, assignments, images. For this endpoint itself, or by token.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { findImage } from '../api/catalogue.ts';
 import { Assignment } from '../api/machines.ts';
 import { ROUTES } from '../api/routes.ts';
 import { PeerbootError } from '../base/errors.ts';
@@ -9,6 +8,7 @@ import type { Assignments } from './assignments.ts';
 import { addressOf } from './http-boot.ts';
 import { checked } from './http-errors.ts';
 import { streamMachines } from './http-events.ts';
+import { machineAdminRoutes, requireImage, requireName } from './http-machines.ts';
 import type { CatalogueForHttp } from './http-ports.ts';
 import type { Machines } from './machines.ts';
 
@@ -17,6 +17,7 @@ export interface AdminRoutesOptions {
   readonly assignments: Assignments;
   readonly catalogue: CatalogueForHttp;
   readonly timers: Timers;
+  readonly site: string;
   /** When set, every request needs it, also those of this endpoint; when not, only loopback is answered. */
   readonly adminToken?: string | undefined;
 }
@@ -36,6 +37,8 @@ export function adminRoutes(app: FastifyInstance, options: AdminRoutesOptions): 
     );
   });
 
+  machineAdminRoutes(app, options);
+
   const stream = streamMachines(machines, options.timers);
   app.get(ROUTES.machineEvents, (_request, reply) => stream(reply));
 
@@ -43,6 +46,7 @@ export function adminRoutes(app: FastifyInstance, options: AdminRoutesOptions): 
 
   app.put(ROUTES.assignments, (request) => {
     const assignment = checked(Assignment, request.body);
+    requireName(assignment.name);
     requireImage(assignment, catalogue);
     return assignments.put(assignment);
   });
@@ -58,19 +62,6 @@ export function adminRoutes(app: FastifyInstance, options: AdminRoutesOptions): 
     packages: catalogue.packages(),
     catalogue: catalogue.state(),
   }));
-}
-
-/** A slip of the pen shall be told now; without any catalogue yet the image may still come. */
-function requireImage({ target }: Assignment, catalogue: CatalogueForHttp): void {
-  if (target.kind !== 'image' || catalogue.state().state === 'none') return;
-  if (findImage(catalogue.images(), target.image) !== undefined) return;
-  if (findImage(catalogue.packages(), target.image) !== undefined) {
-    throw new PeerbootError(
-      'PB-IMAGE-IS-PACKAGE',
-      `${target.image} is a package: files for endpoints, not a disk for a machine`,
-    );
-  }
-  throw new PeerbootError('PB-IMAGE-UNKNOWN', `the catalogue has no ${target.image}`);
 }
 
 /**

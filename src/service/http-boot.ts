@@ -7,6 +7,7 @@ import { parseIpv4 } from '../base/addresses.ts';
 import { PeerbootError } from '../base/errors.ts';
 import type { NamedFiles } from '../base/named-files.ts';
 import type { Clock } from '../base/time.ts';
+import { signedUki } from '../boot/chain.ts';
 import { type PlanDecision, WAIT_MS } from '../boot/plan.ts';
 import { renderScript, renderStartScript, type ScriptMachine } from '../boot/script.ts';
 import { checked } from './http-errors.ts';

@@ -8,13 +8,18 @@ import type { Log } from '../base/log.ts';
 /** Codes that are the asker's fault or the state of things; every other one is answered with 500. */
 const STATUS: Partial<Record<ErrorCode, number>> = {
   'PB-ADMIN-FORBIDDEN': 403,
+  'PB-APPROVE-IMAGE': 409,
   'PB-CHUNK-CORRUPT': 502,
   'PB-CHUNK-MISSING': 404,
+  'PB-CODE-GUESSED': 429,
+  'PB-CODE-UNKNOWN': 404,
   'PB-HTTP-BUSY': 503,
   'PB-IMAGE-IS-PACKAGE': 400,
   'PB-IMAGE-UNKNOWN': 404,
   'PB-HTTP-NOT-FOUND': 404,
   'PB-LAST-COPY': 409,
+  'PB-LIST-INVALID': 400,
+  'PB-PIN-WRONG': 403,
   'PB-REQUEST-INVALID': 400,
   'PB-SOURCE-FAILED': 502,
 };

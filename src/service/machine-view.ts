@@ -22,6 +22,8 @@ export function viewOf(row: MachineRow): MachineView {
     ...(working && progress?.source !== undefined ? { source: progress.source } : {}),
     ...(rung === 'failed' && row.failure !== undefined ? { failure: row.failure } : {}),
     lastSeenMs: row.lastSeenMs,
+    ...(row.name === undefined ? {} : { name: row.name }),
+    ...(row.doubts.length === 0 ? {} : { doubts: [...row.doubts] }),
   };
 }
 
@@ -29,7 +31,7 @@ function percentOf({ doneBytes, totalBytes }: { doneBytes: number; totalBytes: n
   return totalBytes === 0 ? 0 : Math.min(100, Math.round((doneBytes / totalBytes) * 1000) / 10);
 }
 
-/** Undefined for a machine whose agent never checked in: of those nothing is kept. */
+/** Undefined for a machine whose agent never checked in. */
 export function recordOf(row: MachineRow): MachineRecord | undefined {
   const bootId = row.ladder?.bootId;
   if (bootId === undefined) return undefined;
@@ -41,6 +43,8 @@ export function recordOf(row: MachineRow): MachineRecord | undefined {
     lastSeenMs: row.lastSeenMs,
     planned: row.planned,
     done: row.done,
+    name: row.name,
+    nameTemplate: row.nameTemplate,
   };
 }
 
@@ -55,9 +59,14 @@ export function rowOf(record: MachineRecord): MachineRow {
     ladder: finished
       ? { rung: 'done', reachedMs: { done: done.wallMs }, bootId: record.bootId }
       : { rung: 'idle', reachedMs: { idle: record.lastSeenMs }, bootId: record.bootId },
+    depth: 'whole',
     known: true,
+    kept: true,
+    doubts: [],
     planned,
     done,
+    name: record.name,
+    nameTemplate: record.nameTemplate,
     lastSeenMs: record.lastSeenMs,
   };
 }

@@ -1,16 +1,27 @@
 // The registry of machines: every event of every service ends here, becomes one ladder per machine, and one log line per rung.
 import type { CheckIn, Plan, ProgressAnswer, ProgressReport } from '../api/agent.ts';
 import type { CatalogueImage } from '../api/catalogue.ts';
-import type { MachineView } from '../api/machines.ts';
+import type { ImagedAnswer, MachineView } from '../api/machines.ts';
+import { toHex } from '../base/bytes.ts';
 import type { Log } from '../base/log.ts';
 import { LogLimit } from '../base/log-limit.ts';
 import type { Clock } from '../base/time.ts';
-import { normaliseUuid } from '../base/uuid.ts';
-import { normaliseMachineName, type PlanDecision, planFor, specificity } from '../boot/plan.ts';
+import {
+  normaliseMachineName,
+  type PlanDecision,
+  planFor,
+  specificity,
+  type UnknownRule,
+  WAIT_MS,
+} from '../boot/plan.ts';
 import { climb, type Ladder, type MachineEvent, timeOut } from '../boot/progress.ts';
+import { type Approvals, createApprovals, type RandomBytes } from './approvals.ts';
 import type { Assignments } from './assignments.ts';
-import { type Claim, MachineIndex, type MachineRow } from './machine-index.ts';
+import { type Elsewhere, NOBODY_ELSE } from './imaged-elsewhere.ts';
+import { checkInClaim, claimOf } from './machine-claims.ts';
+import { MachineIndex, type MachineRow } from './machine-index.ts';
 import type { MachineRecord, MachineStore } from './machine-store.ts';
+import { Tickets } from './machine-tickets.ts';
 import { recordOf, rowOf, viewOf } from './machine-view.ts';
 
 export interface Machines {
@@ -24,6 +35,14 @@ export interface Machines {
   decide(id: string): PlanDecision | undefined;
   /** All machines, the one heard last first. */
   list(): MachineView[];
+  /** Codes of machines that wait for approval, and PINs. */
+  readonly approvals: Approvals;
+  /** What this peer imaged, for the other boot hosts of the site. */
+  imaged(since: number): ImagedAnswer;
+  /** What the other boot hosts say is fresh now. */
+  sync(): Promise<void>;
+  /** Forgets a machine, also what it was imaged with; undefined when none has that name. */
+  forget(name: string): MachineView | undefined;
   /** By id, MAC, UUID or serial. */
   find(name: string): MachineView | undefined;
   /** Called after every change of a machine; returns how to end it. */
@@ -39,25 +58,54 @@ export interface MachinesOptions {
   readonly images: () => readonly CatalogueImage[];
   readonly clock: Clock;
   readonly log: Log;
+  /** What a machine does that nothing is assigned to; `local` when absent. */
+  readonly unknown?: UnknownRule;
+  /** Of the site, for names of machines. */
+  readonly site?: string;
+  readonly random: RandomBytes;
+  readonly newTicket?: () => string;
+  readonly elsewhere?: Elsewhere;
   readonly mostNewcomers?: number;
   readonly mostKnown?: number;
+  readonly mostKept?: number;
 }
 
 /** Forged DISCOVERs come by thousands a second; each would be a machine newly seen. */
 const SEEN_LINES_PER_SECOND = 20;
+/** An agent that wrote so lately is alive: another one that says it is the same machine is not believed. */
+const ALIVE_MS = 10_000;
 
 export function createMachines(options: MachinesOptions): Machines {
   const { assignments, clock, log, store } = options;
+  const elsewhere = options.elsewhere ?? NOBODY_ELSE;
+  const unknown = options.unknown ?? 'local';
+  const approvals = createApprovals({ clock, random: options.random });
   const index = new MachineIndex({
     mostNewcomers: options.mostNewcomers ?? 4096,
-    mostKnown: options.mostKnown ?? 4096,
-    onForget: (row) => {
-      if (row.known) persist(row.id, () => store.dropMachine(row.id));
+    mostKnown: options.mostKnown ?? 1024,
+    onForget(row, into) {
+      approvals.end(row.id);
+      tickets.drop(row, into);
+      if (row.kept) persist(row.id, () => store.dropMachine(row.id));
     },
+  });
+  const tickets = new Tickets({
+    rows: () => index.rows(),
+    keptCount: () => index.keptCount,
+    mostKept: options.mostKept ?? 16_384,
+    elsewhere,
+    newTicket: options.newTicket ?? (() => `${toHex(options.random(8))}.${toHex(options.random(16))}`),
+    siteName: options.site ?? '',
+    clock,
+    log,
   });
   const listeners = new Set<(machine: MachineView) => void>();
   const seenLimit = new LogLimit(SEEN_LINES_PER_SECOND);
-  for (const record of store.machines()) index.restore(rowOf(record));
+  for (const record of store.machines()) {
+    const row = rowOf(record);
+    index.restore(row);
+    tickets.restore(row);
+  }
 
   /** What cannot be kept is still true in memory: the machine must not wait for our disk to be mended. */
   function persist(machine: string, save: () => void): void {
@@ -71,9 +119,25 @@ export function createMachines(options: MachinesOptions): Machines {
     }
   }
 
+  /** An agent that cannot go on asks every few seconds and gets the same answer: no news for the disk. */
   function save(row: MachineRow): void {
-    const record: MachineRecord | undefined = recordOf(row);
-    if (record !== undefined) persist(row.id, () => store.saveMachine(record));
+    const record: MachineRecord | undefined = row.kept ? recordOf(row) : undefined;
+    if (record === undefined) return;
+    // When it was last seen is no reason to write.
+    const remembered = JSON.stringify({ ...record, lastSeenMs: 0 });
+    if (remembered === row.remembered) return;
+    row.remembered = remembered;
+    persist(row.id, () => store.saveMachine(record));
+  }
+
+  function view(row: MachineRow): MachineView {
+    const waiting = approvals.shown(row.id);
+    const { tags } = assignments.noteOf(row);
+    return {
+      ...viewOf(row),
+      ...(tags.length === 0 ? {} : { tags }),
+      ...(waiting === undefined ? {} : { waiting }),
+    };
   }
 
   /** Sets the ladder, logs a rung that is new in this boot, tells the listeners. */
@@ -85,8 +149,8 @@ export function createMachines(options: MachinesOptions): Machines {
     if (news || (failure !== undefined && failure !== row.loggedFailure)) logRung(row, ladder, before);
     row.loggedFailure = failure ?? row.loggedFailure;
     if (listeners.size === 0) return;
-    const view = viewOf(row);
-    for (const listener of listeners) listener(view);
+    const seen = view(row);
+    for (const listener of listeners) listener(seen);
   }
 
   function logRung(row: MachineRow, ladder: Ladder, before: Ladder | undefined): void {
@@ -109,21 +173,6 @@ export function createMachines(options: MachinesOptions): Machines {
     };
     if (rung === 'failed') log.warn(fields, 'machine reached failed');
     else log.info(fields, `machine reached ${rung}`);
-  }
-
-  function claimOf(event: Exclude<MachineEvent, { kind: 'report' | 'file' }>): Claim {
-    switch (event.kind) {
-      case 'dhcp':
-        return { uuid: uuidOf(event.uuid), macs: [event.mac], address: event.address };
-      case 'script': {
-        const { mac, uuid } = event.query;
-        return { uuid, macs: mac === undefined ? [] : [mac], address: event.address };
-      }
-      case 'check-in': {
-        const { uuid, macs } = event.checkIn.identity;
-        return { uuid: uuidOf(uuid), macs, address: event.address };
-      }
-    }
   }
 
   function rowFor(event: MachineEvent): MachineRow | undefined {
@@ -151,16 +200,13 @@ export function createMachines(options: MachinesOptions): Machines {
         log.info({ machine: row.id, file: event.name, via: event.via }, 'machine fetched a file');
         return;
       case 'script': {
-        const { platform, serial, manufacturer, product, asset } = event.query;
-        const told = { serial, manufacturer, product, asset };
-        row.identity = { ...row.identity, ...withoutGaps(told) };
+        const { platform } = event.query;
         if (platform !== undefined) row.firmware = platform === 'efi' ? 'uefi' : 'bios';
         return;
       }
       case 'check-in': {
-        const { uuid: _, macs: __, ...told } = event.checkIn.identity;
-        row.identity = { ...row.identity, ...told };
         row.firmware = event.checkIn.firmware;
+        row.disks = event.checkIn.disks;
         if (row.ladder?.bootId !== event.checkIn.bootId) row.progress = undefined;
         row.known = true;
         return;
@@ -184,36 +230,89 @@ export function createMachines(options: MachinesOptions): Machines {
   }
 
   function decideRow(row: MachineRow): PlanDecision {
-    const machine = { id: row.id, identity: row.identity, doneRevision: row.done?.revision };
-    return planFor(machine, assignments.list(), options.images());
+    const { tags } = assignments.noteOf(row);
+    const isSettled = row.planned !== undefined || row.done !== undefined;
+    const doubts = isSettled ? [] : row.doubts.filter((id) => isImaged(index.byId(id)));
+    const last = elsewhere.about(row).find(({ state }) => state === 'done');
+    const machine = {
+      id: row.id,
+      identity: row.identity,
+      tags,
+      doubts,
+      doneRevision: row.done?.revision,
+      // What we did ourselves later counts by our own numbers.
+      elsewhere: (last?.wallMs ?? 0) < (row.done?.wallMs ?? -1) ? undefined : last,
+    };
+    return planFor(machine, assignments.about(machine), options.images(), {
+      unknown,
+      takenBy: (revision) => tickets.holder(revision),
+    });
   }
 
   function checkIn(address: string, agent: CheckIn): { machine: MachineView; plan: Plan } {
+    const claimed = index.find(checkInClaim(address, agent));
+    if (claimed !== undefined && isBusy(claimed, agent)) {
+      const reason = `${claimed.id} is being imaged right now, and this machine says that it is the same one`;
+      log.warn(
+        { machine: claimed.id, address, bootId: agent.bootId },
+        'check-in refused: the machine is at work',
+      );
+      return { machine: view(claimed), plan: { kind: 'wait', retryAfterMs: WAIT_MS, reason } };
+    }
     const row = observeRow({ kind: 'check-in', address, checkIn: agent });
     if (row === undefined) throw new Error('a check-in names at least one MAC');
+    tickets.settle(row, agent.disks);
+    const decision = decideRow(row);
+    const { plan, reason } = planOf(row, decision);
     index.touch(row, clock.wallMs());
-    const { plan, reason, assignment } = decideRow(row);
-    row.planned =
-      plan.kind === 'image' && assignment !== undefined
-        ? { revision: assignment.revision, image: `${plan.image.name}@${plan.image.version}` }
-        : undefined;
-    // An agent that cannot go on asks every few seconds and gets the same answer: no news for log and disk.
-    const remembered = memoryOf(row);
-    if (remembered === row.remembered) return { machine: viewOf(row), plan };
-    row.remembered = remembered;
-    log.info({ machine: row.id, plan: plan.kind, reason, bootId: agent.bootId }, 'machine got its plan');
+    if (decision.unapproved !== true) approvals.end(row.id);
+    if (row.toldPlan !== `${agent.bootId} ${reason}`) {
+      row.toldPlan = `${agent.bootId} ${reason}`;
+      log.info({ machine: row.id, plan: plan.kind, reason, bootId: agent.bootId }, 'machine got its plan');
+    }
     save(row);
-    return { machine: viewOf(row), plan };
+    return { machine: view(row), plan };
+  }
+
+  /** The decision as a plan that the machine may act on: with its ticket, or with the code that it is to show. */
+  function planOf(row: MachineRow, decision: PlanDecision): { plan: Plan; reason: string } {
+    const { assignment, plan, reason } = decision;
+    if (plan.kind === 'image' && assignment !== undefined) {
+      const template = assignments.noteOf(row).name ?? assignment.name;
+      const issued = tickets.issue(row, plan, assignment, template);
+      return { plan: issued, reason: issued.kind === 'wait' ? issued.reason : reason };
+    }
+    row.planned = undefined;
+    if (plan.kind !== 'wait' || decision.unapproved !== true) return { plan, reason };
+    const shownBefore = approvals.shown(row.id)?.code;
+    const { code } = approvals.codeOf(row.id);
+    if (code !== shownBefore) for (const listener of listeners) listener(view(row));
+    return { plan: { ...plan, code }, reason };
+  }
+
+  /** A running imaging is not taken over by whoever says to be that machine: it would have to know the ticket. */
+  function isBusy(row: MachineRow, agent: CheckIn): boolean {
+    const ticket = row.planned?.ticket;
+    const works = row.ladder?.rung === 'imaging' || row.ladder?.rung === 'verifying';
+    if (ticket === undefined || !works || row.ladder?.bootId === agent.bootId) return false;
+    return agent.ticket !== ticket && clock.wallMs() - row.lastSeenMs < ALIVE_MS;
   }
 
   function report(progress: ProgressReport): ProgressAnswer {
-    const wasDone = index.byId(progress.machine)?.ladder?.rung === 'done';
+    const before = index.byId(progress.machine);
+    const wasDone = before?.ladder?.rung === 'done';
+    const ticket = before?.planned?.ticket;
+    const isWork = progress.rung !== 'agent' && progress.rung !== 'failed';
+    if (ticket !== undefined && isWork && progress.ticket !== ticket) {
+      log.warn({ machine: progress.machine, rung: progress.rung }, 'report without the ticket of its plan');
+      return { next: 'restart' };
+    }
     const row = observeRow({ kind: 'report', report: progress });
     if (row === undefined) return { next: 'restart' };
-    if (progress.rung === 'done' && !wasDone && row.planned !== undefined) {
-      row.done = { ...row.planned, wallMs: clock.wallMs() };
-      save(row);
-    }
+    const isNews =
+      progress.wiped === true && progress.disk !== undefined && tickets.begun(row, progress.disk);
+    if (progress.rung === 'done' && !wasDone && row.planned !== undefined) tickets.done(row);
+    if (isNews || progress.rung === 'done') save(row);
     return { next: hasNewPlan(row) ? 'restart' : 'go-on' };
   }
 
@@ -237,13 +336,22 @@ export function createMachines(options: MachinesOptions): Machines {
 
   function list(): MachineView[] {
     sweep();
-    return [...index.rows()].sort((a, b) => b.lastSeenMs - a.lastSeenMs).map(viewOf);
+    return [...index.rows()].sort((a, b) => b.lastSeenMs - a.lastSeenMs).map(view);
+  }
+
+  function find(name: string): MachineView | undefined {
+    const wanted = normaliseMachineName(name);
+    if (wanted === '*' || wanted === '') return undefined;
+    const own = index.byId(wanted);
+    if (own !== undefined) return view(own);
+    const all = list();
+    return all.find((one) => specificity(wanted, one) > 1) ?? all.find((one) => one.name === name.trim());
   }
 
   return {
     observe(event) {
       const row = observeRow(event);
-      return row === undefined ? undefined : viewOf(row);
+      return row === undefined ? undefined : view(row);
     },
     checkIn,
     report,
@@ -252,9 +360,18 @@ export function createMachines(options: MachinesOptions): Machines {
       return row === undefined ? undefined : decideRow(row);
     },
     list,
-    find(name) {
-      const wanted = normaliseMachineName(name);
-      return list().find((view) => wanted !== '*' && specificity(wanted, view) > 0);
+    approvals,
+    imaged: (since) => tickets.imaged(since),
+    sync: () => elsewhere.sync(),
+    find,
+    forget(name) {
+      const found = find(name);
+      const row = found === undefined ? undefined : index.byId(found.id);
+      if (row === undefined) return undefined;
+      elsewhere.forget(row);
+      index.forget(row);
+      log.info({ machine: row.id }, 'machine forgotten');
+      return found;
     },
     subscribe(listener) {
       listeners.add(listener);
@@ -264,22 +381,13 @@ export function createMachines(options: MachinesOptions): Machines {
   };
 }
 
-/** What is kept of a machine, in one text; when it was last seen is no reason to write. */
-function memoryOf(row: MachineRow): string {
-  return JSON.stringify({ ...recordOf(row), lastSeenMs: 0 });
-}
-
 const UNTOLD_FAILURE = {
   code: 'PB-AGENT-FAILED',
   what: 'The agent reported a failure without saying which',
   remedy: "Read the target's own screen.",
 };
 
-function uuidOf(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : normaliseUuid(text);
-}
-
-function withoutGaps<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  const told = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(told) as { [K in keyof T]: Exclude<T[K], undefined> };
+/** Only what was given an image can be imaged twice by mistake. */
+function isImaged(row: MachineRow | undefined): boolean {
+  return row?.planned !== undefined || row?.done !== undefined;
 }

@@ -8,7 +8,11 @@ import {
 } from '../../src/boot/plan.ts';
 import { image, MAC, UUID } from '../service/peer.ts';
 
-const machine: PlannedMachine = { id: 'm-abc', identity: { uuid: UUID, serial: 'SN-1', macs: [MAC] } };
+const machine: PlannedMachine = {
+  id: 'm-abc',
+  identity: { uuid: UUID, serial: 'SN-1', macs: [MAC] },
+  tags: ['tills'],
+};
 const images = [image('debian', '12.9'), image('debian', '12.10'), image('till', '1')];
 
 let revision = 0;
@@ -29,7 +33,12 @@ describe('the most specific assignment wins, whatever their order', () => {
     ['all', [assigned('*', 'till')], 'till'],
     ['serial over all', [assigned('SN-1', 'debian'), assigned('*', 'till')], 'debian'],
     ['id over serial', [assigned('m-abc', 'debian'), assigned('SN-1', 'till')], 'debian'],
-    ['MAC over id', [assigned('52-54-00-12-34-56', 'debian'), assigned('m-abc', 'till')], 'debian'],
+    ['MAC over serial', [assigned('52-54-00-12-34-56', 'debian'), assigned('SN-1', 'till')], 'debian'],
+    ['id over UUID', [assigned('m-abc', 'debian'), assigned(UUID, 'till')], 'debian'],
+    ['serial in other letters', [assigned('sn 1', 'debian'), assigned('*', 'till')], 'debian'],
+    ['serial over tag', [assigned('SN-1', 'debian'), assigned('tag:tills', 'till')], 'debian'],
+    ['tag over all', [assigned('tag:tills', 'debian'), assigned('*', 'till')], 'debian'],
+    ['the tag of others', [assigned('tag:kiosks', 'till')], 'local'],
     ['UUID over MAC', [assigned(UUID.toUpperCase(), 'debian'), assigned(MAC, 'till')], 'debian'],
     ['UUID in the other byte order', [assigned('44454c4c-4200-1030-8052-b9c04f4e3332', 'debian')], 'debian'],
     ['the newer of two', [assigned('*', 'till'), assigned('*', 'debian')], 'debian'],

@@ -61,12 +61,12 @@ describe('one machine, one id', () => {
     expect(machines.list()).toHaveLength(1);
   });
 
-  it('is found by UUID when it comes with another card, and what the card alone showed becomes its own', () => {
+  it('is found by UUID and serial when it comes with another card, and what the card alone showed becomes its own', () => {
     const { machines } = registry();
     const known = machines.checkIn(ADDRESS, checkIn()).machine;
     machines.observe(dhcp(MAC_2, { address: '10.77.0.51' }));
     machines.observe(file('snponly.efi', '10.77.0.51'));
-    machines.observe(script({ mac: MAC_2, uuid: UUID }, '10.77.0.51'));
+    machines.observe(script({ mac: MAC_2, uuid: UUID, serial: 'SN-1' }, '10.77.0.51'));
     expect(ids(machines.list())).toEqual([known.id]);
     expect(Object.keys(machines.list()[0]?.reachedMs ?? {})).toEqual(
       expect.arrayContaining(['seen', 'nbp', 'script']),
@@ -102,22 +102,41 @@ describe('one machine, one id', () => {
 });
 
 describe('memory is bounded', () => {
-  it('forgets noise first, machines with an agent later, imaged ones last', () => {
-    const { machines, assignments } = registry({ mostNewcomers: 10, mostKnown: 2 });
-    const mac = (i: number) => `52:54:00:00:01:${i.toString(16).padStart(2, '0')}`;
-    assignments.put(toImage('*'));
-    const imaged = machines.checkIn('10.77.0.1', checkIn({ uuid: UUID })).machine.id;
-    machines.report(report(imaged, 'done'));
-    machines.checkIn('10.77.0.2', checkIn({ uuid: UUID_2, macs: [MAC_2] }));
+  const mac = (i: number) => `52:54:00:00:01:${i.toString(16).padStart(2, '0')}`;
+  const uuid = (i: number) => `bbbbbbbb-0042-3010-8052-b9c04f4e33${i.toString(16).padStart(2, '0')}`;
+  const nth = (i: number) => checkIn({ uuid: uuid(i), macs: [mac(i)], serial: `SN-${i}` });
+
+  it('forgets noise and agents that got nothing, each the oldest first, and never one that was given an image', () => {
+    const { machines, assignments, store } = registry({ mostNewcomers: 10, mostKnown: 2 });
+    assignments.put(toImage(UUID));
+    const given = machines.checkIn('10.77.0.1', checkIn()).machine.id;
+    for (let i = 0; i < 4; i++) machines.checkIn(`10.77.2.${i}`, nth(200 + i));
     for (let i = 0; i < 100; i++) machines.observe(dhcp(mac(i), { address: `10.77.1.${i}` }));
-    expect(machines.list()).toHaveLength(12);
-    expect(machines.find(UUID_2)).toBeDefined();
-    expect(machines.find(mac(89))).toBeUndefined();
-    expect(machines.find(mac(90))).toBeDefined();
-    const third = checkIn({ uuid: 'bbbbbbbb-0042-3010-8052-b9c04f4e3332', macs: ['52:54:00:00:00:03'] });
-    machines.checkIn('10.77.0.3', third);
-    expect(machines.find(UUID_2)).toBeUndefined();
-    expect(machines.find(UUID)?.id).toBe(imaged);
+    expect(machines.list()).toHaveLength(13);
+    expect([mac(89), uuid(200), uuid(201)].map((one) => machines.find(one))).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    for (const kept of [UUID, mac(90), uuid(202), uuid(203)]) expect(machines.find(kept), kept).toBeDefined();
+    // Only what was given an image is worth the disk.
+    expect(store.machines().map(({ id }) => id)).toEqual([given]);
+  });
+
+  it('refuses new machines rather than forget imaged ones', () => {
+    const { machines, assignments } = registry({ mostKept: 2 });
+    assignments.put(toImage('*'));
+    const plans = [1, 2, 3].map((i) => machines.checkIn(`10.77.0.${i}`, nth(i)).plan);
+    expect(plans.map(({ kind }) => kind)).toEqual(['image', 'image', 'wait']);
+    expect(plans[2]).toMatchObject({ reason: expect.stringContaining('PB-MACHINES-FULL') });
+    expect(machines.forget(uuid(1))).toBeDefined();
+    expect(machines.checkIn('10.77.0.3', nth(3)).plan.kind).toBe('image');
+  });
+
+  it('a flood under one UUID keeps a handful of it', () => {
+    const { machines } = registry();
+    for (let i = 0; i < 200; i++) machines.observe(dhcp(mac(i), { uuid: UUID }));
+    expect(machines.list().length).toBeLessThanOrEqual(17);
   });
 
   it('and so is the log under a flood of forged DISCOVERs', () => {

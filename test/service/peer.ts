@@ -49,6 +49,15 @@ export function image(name: string, version: string): CatalogueImage {
   return { name, version, imageBytes: 1024, storedBytes: 512, manifest: { digest: DIGEST, size: 100 } };
 }
 
+/** What every plan of the test registry carries, unless a test says otherwise. */
+export const TICKET = 'ticket-1';
+
+/** Bytes that are never the same twice, for codes. */
+export function countingBytes(): (count: number) => Uint8Array {
+  let next = 0;
+  return (count) => Uint8Array.from({ length: count }, () => (next++ * 7) & 0xff);
+}
+
 export interface Registry {
   readonly machines: Machines;
   readonly assignments: Assignments;
@@ -71,6 +80,8 @@ export function registry(
     assignments,
     log,
     images: () => made.images,
+    random: countingBytes(),
+    newTicket: () => TICKET,
     ...options,
     store,
     clock,
@@ -92,9 +103,16 @@ export const BOOT_FILES: Readonly<Record<string, Uint8Array>> = {
 };
 
 export function testPeer(
-  options: Partial<HttpServiceOptions> & { files?: NamedFiles; machineStore?: MachineStore } = {},
+  options: Partial<HttpServiceOptions> & {
+    files?: NamedFiles;
+    machineStore?: MachineStore;
+    registry?: Parameters<typeof registry>[0];
+  } = {},
 ): TestPeer {
-  const parts = registry(options.machineStore === undefined ? {} : { store: options.machineStore });
+  const parts = registry({
+    ...(options.machineStore === undefined ? {} : { store: options.machineStore }),
+    ...options.registry,
+  });
   const chunks = new Map<Digest, Uint8Array>();
   const peer = Object.assign(parts, { chunks, catalogueState: { state: 'valid' } as CatalogueState });
   const http = createHttpService({
@@ -132,9 +150,11 @@ export const MAC = '52:54:00:12:34:56';
 export const UUID = '4c4c4544-0042-3010-8052-b9c04f4e3332';
 
 export function checkIn(
-  change: Partial<CheckIn> & { macs?: string[]; uuid?: string | undefined } = {},
+  change: Partial<CheckIn> & { macs?: string[]; uuid?: string | undefined; serial?: string | undefined } = {},
 ): CheckIn {
-  const { macs = [MAC], uuid = UUID, ...rest } = change;
+  const { macs = [MAC], ...rest } = change;
+  const uuid = 'uuid' in change ? change.uuid : UUID;
+  const serial = 'serial' in change ? change.serial : 'SN-1';
   return {
     apiVersion: 1,
     agentVersion: '0.1.0',
@@ -143,7 +163,7 @@ export function checkIn(
     secureBoot: false,
     architecture: 'x86_64',
     memoryBytes: 1,
-    identity: { uuid, serial: 'SN-1', manufacturer: 'Acme', product: 'Till', macs },
+    identity: { uuid, serial, manufacturer: 'Acme', product: 'Till', macs },
     nics: [],
     disks: [],
     wallMs: 0,
@@ -155,6 +175,7 @@ export function report(machine: string, rung: ProgressReport['rung'], change: Pa
   return {
     machine,
     bootId: 'boot-1',
+    ticket: TICKET,
     rung,
     doneBytes: 0,
     totalBytes: 1000,

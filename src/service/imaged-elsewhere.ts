@@ -1,0 +1,155 @@
+// What other boot hosts of the site have imaged, so that no machine is imaged twice because another one answered it.
+import { ImagedAnswer } from '../api/machines.ts';
+import type { Ipv4 } from '../base/addresses.ts';
+import type { Log } from '../base/log.ts';
+import { LogLimit } from '../base/log-limit.ts';
+import type { Clock, Timers } from '../base/time.ts';
+import { type Facts, likeness } from '../boot/identity.ts';
+import type { ImagedElsewhere, MachineStore } from './machine-store.ts';
+
+export interface BootHost {
+  readonly id: string;
+  readonly address: Ipv4;
+  readonly httpPort: number;
+}
+
+/** Port: the JSON of another host's `GET /site/v1/imaged?since=…`; undefined when it does not answer in time. */
+export type AskImaged = (host: BootHost, since: number) => Promise<unknown>;
+
+export interface Elsewhere {
+  /** What was heard of this machine, or of one that it cannot be told from, the last first: better not imaged than imaged twice. */
+  about(machine: Facts): readonly ImagedElsewhere[];
+  /** Names that machines have there. */
+  names(): readonly string[];
+  /** It was found on the machine's own disk. */
+  note(record: ImagedElsewhere): void;
+  /** Drops what is known of this machine. */
+  forget(machine: Facts): void;
+  /** Asks every boot host for news; resolves when all have answered, or after `ENOUGH_MS`. Never rejects. */
+  sync(): Promise<void>;
+  start(): void;
+  stop(): void;
+}
+
+export interface ElsewhereOptions {
+  readonly store: MachineStore;
+  /** Live boot hosts of the site, without us. */
+  readonly hosts: () => readonly BootHost[];
+  readonly ask: AskImaged;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Log;
+}
+
+/** A booting machine waits for this: iPXE's request may be silent for much longer. */
+const ENOUGH_MS = 700;
+const LOOK_MS = 10_000;
+/** Whoever claims to be a boot host may tell this much. */
+const MOST_RECORDS = 8192;
+
+export function createElsewhere(options: ElsewhereOptions): Elsewhere {
+  const { store, clock, timers, log } = options;
+  const records = new Map(store.elsewhere().map((record) => [record.ticket, record]));
+  const heardFrom = new Map<string, { readonly run: string; readonly upTo: number }>();
+  const asking = new Map<string, Promise<void>>();
+  const logLimit = new LogLimit(5);
+  let cancel: (() => void) | undefined;
+
+  function keep(record: ImagedElsewhere): void {
+    const before = records.get(record.ticket);
+    if (before?.state === 'done' && record.state === 'begun') return;
+    if (before === undefined && records.size >= MOST_RECORDS) {
+      if (logLimit.admit('full', clock.nowMs()) !== undefined) {
+        log.warn({ records: records.size }, 'other boot hosts tell of more machines than are kept');
+      }
+      return;
+    }
+    records.set(record.ticket, record);
+    // Only what is final is worth the disk: a `begun` comes again with the next question.
+    if (record.state !== 'done') return;
+    try {
+      store.saveElsewhere(record);
+    } catch (error) {
+      log.error({ err: error }, 'imaged machine of another host could not be remembered');
+    }
+  }
+
+  async function askOne(host: BootHost): Promise<void> {
+    const before = heardFrom.get(host.id);
+    const parsed = ImagedAnswer.safeParse(await options.ask(host, before?.upTo ?? 0));
+    if (!parsed.success) return;
+    let answer = parsed.data;
+    if (before !== undefined && answer.run !== before.run) {
+      // It was restarted: its numbers begin anew.
+      const again = ImagedAnswer.safeParse(await options.ask(host, 0));
+      if (!again.success) return;
+      answer = again.data;
+    }
+    heardFrom.set(host.id, { run: answer.run, upTo: answer.upTo });
+    const wallMs = clock.wallMs();
+    for (const { ageMs, ...record } of answer.records) keep({ ...record, wallMs: wallMs - ageMs });
+  }
+
+  function ask(host: BootHost): Promise<void> {
+    const already = asking.get(host.id);
+    if (already !== undefined) return already;
+    const asked = askOne(host)
+      .catch((error: unknown) => log.debug({ host: host.address, err: error }, 'boot host does not tell'))
+      .finally(() => asking.delete(host.id));
+    asking.set(host.id, asked);
+    return asked;
+  }
+
+  async function sync(): Promise<void> {
+    const hosts = options.hosts();
+    if (hosts.length === 0) return;
+    const enough = Promise.withResolvers<void>();
+    const stop = timers.after(ENOUGH_MS, enough.resolve);
+    await Promise.race([Promise.all(hosts.map(ask)), enough.promise]);
+    stop();
+  }
+
+  function look(): void {
+    void sync().finally(() => {
+      if (cancel !== undefined) cancel = timers.after(LOOK_MS, look);
+    });
+  }
+
+  function about(machine: Facts): ImagedElsewhere[] {
+    return Array.from(records.values())
+      .filter(({ identity }) => likeness(machine, { depth: 'whole', identity }) !== 'other')
+      .sort((a, b) => b.wallMs - a.wallMs);
+  }
+
+  return {
+    about,
+    names: () => Array.from(records.values(), ({ name }) => name).filter((name) => name !== undefined),
+    note: keep,
+    forget(machine) {
+      for (const { ticket } of about(machine)) {
+        records.delete(ticket);
+        store.dropElsewhere(ticket);
+      }
+    },
+    sync,
+    start() {
+      cancel = () => {};
+      look();
+    },
+    stop() {
+      cancel?.();
+      cancel = undefined;
+    },
+  };
+}
+
+/** A site with one boot host. */
+export const NOBODY_ELSE: Elsewhere = {
+  about: () => [],
+  names: () => [],
+  note: () => {},
+  forget: () => {},
+  sync: async () => {},
+  start: () => {},
+  stop: () => {},
+};

@@ -2,6 +2,7 @@
 import { type CheckIn, type ProgressReport, RUNGS, type Rung } from '../api/agent.ts';
 import type { ScriptQuery } from '../api/script.ts';
 import type { Ipv4, Mac } from '../base/addresses.ts';
+import type { Chain } from './chain.ts';
 
 /** What a service heard of a machine. Services hand these to the one registry (service/machines). */
 export type MachineEvent =
@@ -12,6 +13,8 @@ export type MachineEvent =
       readonly uuid?: string | undefined;
       readonly architecture?: string | number | undefined;
       readonly firmware?: string | undefined;
+      /** Which way its firmware was given to the agent; undefined for iPXE, which is on its way already. */
+      readonly chain?: Chain | undefined;
       /** The address that it has or has asked for (ciaddr, option 50), when it tells. */
       readonly address?: Ipv4 | undefined;
     }

@@ -14,7 +14,8 @@ import {
 import { type MessageType, OPTIONS, optionEntry, readOption } from '../dhcp/options.ts';
 import { BOOT_REPLY, BOOT_REQUEST, type DhcpPacket } from '../dhcp/packet.ts';
 import { encodeSuboptions, IPXE_PRIORITY, PXE_DISCOVERY_CONTROL, USE_OFFERED_FILE } from '../dhcp/pxe.ts';
-import { type BootArchitecture, type BootClient, isBootClient, type NotBootClient } from './client.ts';
+import { type ChainFacts, type ChainRule, chooseChain, type FirstFile, wantedFiles } from './chain.ts';
+import { type BootClient, isBootClient, type NotBootClient } from './client.ts';
 
 /** A file that TFTP and HTTP serve. */
 export interface BootAsset {
@@ -27,12 +28,16 @@ export interface ReplyContext {
   readonly serverAddress: Ipv4;
   readonly httpPort: number;
   readonly assets: readonly BootAsset[];
-  /** False on a peer that is not to answer PXE at the moment. */
+  /** False on a peer that is no boot host. */
   readonly enabled: boolean;
+  /** Among boot hosts that answer the same iPXE, 1 to 127: it takes the highest. */
+  readonly priority: number;
   /** Where the packet came from and to which of our ports. */
   readonly source: Endpoint;
   readonly arrivedPort: ServerPort;
-  /** This ROM is iPXE but shall be given an NBP as if it were not (see `ChainMemory`). */
+  readonly chainRules: readonly ChainRule[];
+  readonly chainFacts: ChainFacts;
+  /** This ROM is iPXE but shall be given an NBP as if it were not (see `RomMemory`). */
   readonly chain: boolean;
 }
 
@@ -45,7 +50,8 @@ export type IgnoreReason =
   | 'not-pxe'
   | 'unknown-architecture'
   | 'no-nbp'
-  | 'disabled'
+  | 'not-a-boot-host'
+  | 'another-boot-host'
   | 'unusable-address'
   | 'reply-too-large';
 
@@ -56,17 +62,10 @@ export type ReplyDecision =
       readonly destination: Destination;
       /** The file or URL handed out. */
       readonly file: string;
+      /** What a firmware was given; undefined for iPXE, which gets the script. */
+      readonly first: FirstFile | undefined;
     }
   | { readonly kind: 'ignore'; readonly reason: IgnoreReason; readonly detail: string };
-
-/** Architecture → NBPs that would do, best first: snponly uses the firmware's own driver, so it fits more NICs. */
-const NBPS: Readonly<Record<BootArchitecture, readonly string[]>> = {
-  bios: ['undionly.kpxe'],
-  'uefi-ia32': ['snponly-ia32.efi', 'ipxe-ia32.efi'],
-  'uefi-x64': ['snponly.efi', 'ipxe.efi'],
-  'uefi-arm32': ['snponly-arm32.efi', 'ipxe-arm32.efi'],
-  'uefi-arm64': ['snponly-arm64.efi', 'ipxe-arm64.efi'],
-};
 
 const ignore = (reason: IgnoreReason, detail: string): ReplyDecision => ({ kind: 'ignore', reason, detail });
 
@@ -90,7 +89,7 @@ export function decideReply(
       ? ignore('not-pxe', 'no vendor class PXEClient or HTTPClient')
       : ignore('unknown-architecture', `architecture ${client.architectures.join(', ') || 'not told'}`);
   }
-  if (!context.enabled) return ignore('disabled', 'this peer does not answer PXE at the moment');
+  if (!context.enabled) return ignore('not-a-boot-host', 'this peer is not tagged boot-host');
 
   // With at most 255 bytes echoed, every reply fits 576, the least that RFC 2131 §2 makes a client take.
   const relayBytes = packet.options.get(OPTIONS.relayInformation.code)?.length ?? 0;
@@ -98,14 +97,13 @@ export function decideReply(
 
   const boot = bootFile(client, context);
   if (boot === undefined) {
-    return ignore(
-      'no-nbp',
-      `no NBP for ${client.architecture}: none of ${NBPS[client.architecture].join(', ')}`,
-    );
+    const wanted = wantedFiles(client, chainContext(context));
+    return ignore('no-nbp', `no NBP for ${client.architecture}: none of ${wanted.join(', ')}`);
   }
   const destination = replyDestination(packet, context.source, context.arrivedPort);
   if (destination === undefined) return ignore('unusable-address', 'the reply would go to no single host');
-  return { kind: 'reply', packet: reply(packet, client, type, boot, context), destination, file: boot.file };
+  const { file, first } = boot;
+  return { kind: 'reply', packet: reply(packet, client, type, boot, context), destination, file, first };
 }
 
 /** OFFER to DISCOVER on 67; ACK to what comes by unicast to 4011, where old ROMs send INFORM instead of REQUEST. */
@@ -114,8 +112,13 @@ function answerTo(asked: MessageType, arrivedPort: ServerPort): MessageType | un
   return asked === 'DISCOVER' ? 'OFFER' : undefined;
 }
 
+function chainContext({ assets, chainRules, chainFacts }: ReplyContext) {
+  return { rules: chainRules, facts: chainFacts, files: new Set(assets.map(({ name }) => name)) };
+}
+
 interface BootFile {
   readonly file: string;
+  readonly first?: FirstFile;
   /** Known when it is fetched by TFTP. */
   readonly sizeBytes?: number;
 }
@@ -124,12 +127,11 @@ interface BootFile {
 function bootFile(client: BootClient, context: ReplyContext): BootFile | undefined {
   const base = `http://${context.serverAddress}:${context.httpPort}`;
   if (client.kind === 'ipxe' && !context.chain) return { file: `${base}${ROUTES.start}` };
-  const nbp = NBPS[client.architecture].flatMap(
-    (name) => context.assets.find((a) => a.name === name) ?? [],
-  )[0];
-  if (nbp === undefined) return undefined;
-  if (client.kind === 'http-rom') return { file: `${base}${ROUTES.files}/${nbp.name}` };
-  return { file: nbp.name, sizeBytes: nbp.sizeBytes };
+  const first = chooseChain(client, chainContext(context));
+  const asset = context.assets.find(({ name }) => name === first?.name);
+  if (first === undefined || asset === undefined) return undefined;
+  if (client.kind === 'http-rom') return { file: `${base}${ROUTES.files}/${first.name}`, first };
+  return { file: first.name, sizeBytes: asset.sizeBytes, first };
 }
 
 function reply(
@@ -153,7 +155,7 @@ function reply(
   const relay = request.options.get(OPTIONS.relayInformation.code);
   if (relay !== undefined) options.set(OPTIONS.relayInformation.code, relay);
   if (client.kind === 'bios-rom') options.set(OPTIONS.vendorOptions.code, USE_THIS_FILE);
-  if (client.kind === 'ipxe') options.set(OPTIONS.ipxe.code, PREFER_US);
+  if (client.kind === 'ipxe') options.set(OPTIONS.ipxe.code, preferUs(context.priority));
   const blocks = Math.ceil((boot.sizeBytes ?? Number.POSITIVE_INFINITY) / 512);
   // Lets EDK2 skip its size probe; 16 bits count no more than 32 MiB.
   if (blocks <= 0xffff) options.set(...optionEntry(OPTIONS.bootFileSize, blocks));
@@ -180,5 +182,6 @@ const USE_THIS_FILE = encodeSuboptions(
   new Map([[PXE_DISCOVERY_CONTROL, Uint8Array.of(USE_OFFERED_FILE)]]),
   'end',
 );
-/** Nobody sets it, so any positive value settles a tie between proxies. */
-const PREFER_US = encodeSuboptions(new Map([[IPXE_PRIORITY, Uint8Array.of(1)]]), 'no-end');
+/** Nobody else sets it, so any positive value settles a tie with other proxies; it is a signed byte. */
+const preferUs = (priority: number) =>
+  encodeSuboptions(new Map([[IPXE_PRIORITY, Uint8Array.of(priority)]]), 'no-end');

@@ -13,7 +13,7 @@ export function ladderLines(machines: readonly MachineView[], wallMs: number): s
     colours.bold(nameOf(machine)),
     machine.identity.macs[0] ?? '',
     machine.address ?? '',
-    machine.firmware ?? '',
+    [machine.firmware, machine.chain].filter((word) => word !== undefined).join(' '),
     rungsOf(machine),
     `${detailOf(machine)}${colours.dim(` ${age(wallMs - machine.lastSeenMs)} ago`)}`,
   ]);

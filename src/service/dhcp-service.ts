@@ -1,17 +1,20 @@
 // The proxyDHCP responder: hears ports 67 and 4011, decides by pure code, sends. One loop serves both ports.
-import { ANY_ADDRESS, type Ipv4 } from '../base/addresses.ts';
+import { ANY_ADDRESS, type Ipv4, type Mac } from '../base/addresses.ts';
 import { WireError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { LogLimit } from '../base/log-limit.ts';
 import type { Clock } from '../base/time.ts';
-import { ChainMemory } from '../boot/chain.ts';
+import type { ChainFacts, ChainRule, FirstFile } from '../boot/chain.ts';
 import { type BootClient, classifyClient, isBootClient, type NotBootClient } from '../boot/client.ts';
 import type { MachineEvent } from '../boot/progress.ts';
 import { type BootAsset, decideReply, type IgnoreReason, type ReplyDecision } from '../boot/reply.ts';
+import { RomMemory } from '../boot/rom-memory.ts';
+import { offerPriority } from '../boot/turns.ts';
 import { DHCP_SERVER_PORT, type Endpoint, PXE_PORT, type ServerPort } from '../dhcp/destination.ts';
 import { OPTIONS, readOption } from '../dhcp/options.ts';
 import { type DhcpPacket, decodePacket, encodePacket } from '../dhcp/packet.ts';
 import type { OpenUdp, ServedInterface, UdpSocket } from '../dhcp/ports.ts';
+import type { TurnTaker } from './boot-turns.ts';
 
 export interface DhcpServiceOptions {
   /** `openUdp` of io/udp. */
@@ -25,11 +28,21 @@ export interface DhcpServiceOptions {
   readonly observe: boolean;
   /** Give QEMU's old iPXE ROM an NBP instead of the script, to try chainloading. */
   readonly chainOldIpxe?: boolean;
-  /** Asked at every packet; absent: always. */
-  readonly enabled?: () => boolean;
+  readonly chainRules?: readonly ChainRule[];
+  /** What the chain of a machine depends on; absent: nothing is known of any. */
+  readonly chains?: ChainsPort;
+  /** Whose turn it is among the site's boot hosts; absent: always ours, at once. */
+  readonly turns?: Pick<TurnTaker, 'rank' | 'take'>;
   readonly log: Log;
   readonly clock: Clock;
   readonly onMachineEvent: (event: MachineEvent) => void;
+}
+
+/** `boot/chain-memory`, with what else is known of machines. */
+export interface ChainsPort {
+  firmwareAsks(mac: Mac): void;
+  facts(mac: Mac | undefined): ChainFacts;
+  gave(mac: Mac, first: FirstFile): void;
 }
 
 export interface HeardServer {
@@ -70,7 +83,7 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
   /** Sockets to send from: the reply leaves by the interface that owns the address, from the port that was asked. */
   const senders = new Map<string, UdpSocket>();
   const logLimit = new LogLimit(LOG_LINES_PER_SECOND);
-  const chain = options.chainOldIpxe === true ? new ChainMemory() : undefined;
+  const chain = options.chainOldIpxe === true ? new RomMemory() : undefined;
   const heard = new Map<Ipv4, HeardServer>();
   const ignored: Partial<Record<IgnoreReason | 'malformed', number>> = {};
   let received = 0;
@@ -96,21 +109,44 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
       return;
     }
     const client = classifyClient(packet);
-    learn(packet, client);
+    const { mac } = client.identity;
+    const isFirmware = isBootClient(client) && client.kind !== 'ipxe';
+    if (isFirmware && mac !== undefined && readOption(packet.options, OPTIONS.messageType) === 'DISCOVER') {
+      options.chains?.firmwareAsks(mac);
+    }
+    const chainFacts = options.chains?.facts(mac) ?? { secureBoot: false };
     const chaining = isBootClient(client) && (chain?.shallChain(client, packet.xid, clock.nowMs()) ?? false);
+    const rank = options.turns === undefined || mac === undefined ? 0 : options.turns.rank(mac);
+    const answers: (() => void)[] = [];
     const decisions = listener.interfaces.map((served) => {
       const decision = decideReply(packet, client, {
         serverAddress: served.address,
         httpPort: options.httpPort,
         assets: options.assets,
-        enabled: options.enabled?.() ?? true,
+        enabled: rank !== undefined,
+        priority: offerPriority(rank ?? 0),
         source,
         arrivedPort: listener.port,
+        chainRules: options.chainRules ?? [],
+        chainFacts,
         chain: chaining,
       });
-      if (decision.kind === 'reply') perform(decision, served, listener.port, client);
+      if (decision.kind === 'reply') answers.push(() => perform(decision, served, listener.port, client));
       return decision;
     });
+    const given = decisions.find((decision) => decision.kind === 'reply')?.first;
+    if (given !== undefined && mac !== undefined && !options.observe) options.chains?.gave(mac, given);
+    learn(packet, client, given);
+    const answer = () => {
+      for (const perform of answers) perform();
+    };
+    // What came to 4011 was asked of us alone.
+    const turns = listener.port === DHCP_SERVER_PORT ? options.turns : undefined;
+    if (turns === undefined || mac === undefined || rank === undefined) answer();
+    else if (answers.length > 0) {
+      const silent = () => ignore('another-boot-host', source, { ...client.identity, port: listener.port });
+      turns.take({ mac, xid: packet.xid }, rank, answer, silent);
+    }
     const first = decisions[0];
     if (first?.kind === 'ignore' && decisions.every((decision) => decision.kind === 'ignore')) {
       ignore(first.reason, source, { ...client.identity, port: listener.port, detail: first.detail });
@@ -128,6 +164,7 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
       ...client.identity,
       client: client.kind,
       file,
+      ...(decision.first === undefined ? {} : { chain: decision.first.chain }),
       to: `${destination.address}:${destination.port}`,
       interface: served.name,
       port,
@@ -148,7 +185,7 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
   }
 
   /** Broadcast REQUESTs tell which server a machine chose, and which address it got from there. */
-  function learn(packet: DhcpPacket, client: BootClient | NotBootClient): void {
+  function learn(packet: DhcpPacket, client: BootClient | NotBootClient, given: FirstFile | undefined): void {
     const type = readOption(packet.options, OPTIONS.messageType);
     const chosen = readOption(packet.options, OPTIONS.serverIdentifier);
     if (type === 'REQUEST' && chosen !== undefined && !interfaces.some((one) => one.address === chosen)) {
@@ -165,6 +202,7 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
       uuid: client.identity.uuid,
       architecture: client.architecture,
       firmware: client.architecture === 'bios' ? 'bios' : 'uefi',
+      chain: given?.chain,
       address: packet.ciaddr === ANY_ADDRESS ? asked : packet.ciaddr,
     });
   }

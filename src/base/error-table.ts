@@ -12,6 +12,10 @@ export interface ErrorEntry {
 /** Codes by subject, a comment line before each subject; keep each subject's rows sorted. */
 export const ERROR_TABLE = {
   // Starting up and configuration
+  'PB-ADDRESS-REFUSED': {
+    means: 'The system did not let an interface have the address of an emulated machine',
+    remedy: 'Run as root (CAP_NET_ADMIN), with the program `ip` of iproute2 installed.',
+  },
   'PB-CONFIG-INVALID': {
     means: 'The configuration has an unknown key or a value of the wrong form',
     remedy:
@@ -37,6 +41,10 @@ export const ERROR_TABLE = {
   'PB-INTERFACE-UNKNOWN': {
     means: 'A network interface to answer on is not there, or has no IPv4 address',
     remedy: 'Name one of the interfaces in the message (`--interface`), or give it an address first.',
+  },
+  'PB-LINUX-ONLY': {
+    means: 'This command needs what only Linux has',
+    remedy: 'Run it on a Linux machine of the same network.',
   },
   'PB-MACHINES-DAMAGED': {
     means: 'The memory of machines and assignments cannot be read',
@@ -251,6 +259,14 @@ export const ERROR_TABLE = {
   'PB-ASSET-CHANGED': {
     means: 'A boot asset is not the file it was when it was built or loaded',
     remedy: 'Build the boot assets anew, or correct its line in provenance.json, and restart Peerboot.',
+  },
+  'PB-SIGN-FAILED': {
+    means: 'The agent could not be signed for Secure Boot',
+    remedy: 'Correct what the message names; key and certificate are PEM files, the key RSA with 2048 bits.',
+  },
+  'PB-SIGN-TOOL-MISSING': {
+    means: 'There is no program here that signs UEFI programs',
+    remedy: "Install Debian's package `sbsigntool`, or `osslsigncode`, and run the command again.",
   },
   // Control, replicas and the ledger of WAN bytes
   'PB-CONTROL-DAMAGED': {

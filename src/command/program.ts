@@ -4,6 +4,8 @@ import { Command, Option } from 'commander';
 import { CHAIN_WORDS } from '../boot/chain.ts';
 import { CONTENT_KINDS } from '../chunk/names.ts';
 import { parseSize } from '../io/config-words.ts';
+import { FIRMWARE_NAMES } from '../sim/firmware/names.ts';
+import { addBootAssetsCommands } from './boot-assets-commands.ts';
 import { fetchCommand, verifyCommand } from './fetch.ts';
 import { publishCommand } from './publish.ts';
 import { addSiteCommands } from './site-commands.ts';
@@ -133,6 +135,27 @@ export function buildProgram(setStatus: (status: number) => void): Command {
   withTree(catalogue.command('rotate-keys'))
     .description('make new keys for all roles but the root, e.g. after a key may have been seen')
     .action(async (options) => (await import('./catalogue.ts')).rotateKeys(options));
+
+  program
+    .command('simulate-client')
+    .description(
+      'emulated machines boot from the real network: what would happen, and how fast (Linux, root)',
+    )
+    .addOption(new Option('--firmware <name>', 'what they boot with').choices(FIRMWARE_NAMES).default('ipxe'))
+    .option('--count <n>', 'how many at once', Number, 1)
+    .option('--interface <name>', 'on which network (default: the first with an address)')
+    .option('--mac-prefix <bytes>', 'the first three bytes of their MACs', '52:54:77')
+    .addOption(
+      new Option('--until <stage>', 'have the script, or fetch kernel and initramfs too')
+        .choices(['script', 'agent'])
+        .default('script'),
+    )
+    .option('--timeout <seconds>', 'for all of them', Number, 180)
+    .option('--json', 'JSON for programs')
+    .action(async (options) =>
+      setStatus(await (await import('./simulate-client.ts')).simulateClient(options)),
+    );
+  addBootAssetsCommands(program, setStatus);
 
   const config = program.command('config').description('what this endpoint is told to do');
   withPeerFlags(config.command('show').description('print every value of the configuration'))

@@ -12,7 +12,6 @@ import type { Attempt } from '../../src/boot/verdict.ts';
 import { decodePacket } from '../../src/dhcp/packet.ts';
 import { createDhcpService } from '../../src/service/dhcp-service.ts';
 import { createTftpService } from '../../src/service/tftp-service.ts';
-import type { FirmwareName } from '../../src/sim/firmware/booting.ts';
 import type { BootOutcome, HttpAnswer } from '../../src/sim/firmware/firmware.ts';
 import {
   CONNECTION_FAILED,
@@ -21,6 +20,7 @@ import {
   Lan,
   type Weather,
 } from '../../src/sim/firmware/lan.ts';
+import type { FirmwareName } from '../../src/sim/firmware/names.ts';
 import { PluggedMachine } from '../../src/sim/firmware/plugged-machine.ts';
 import {
   plugRelay,
@@ -97,7 +97,10 @@ export async function bootSite(spec: SiteSpec): Promise<SiteRun> {
   });
   const files = spec.files ?? SITE_FILES;
   const peers = PEERS.slice(0, spec.peers ?? 1);
-  for (const address of peers) await plugPeer(lan, address, files, spec.plan ?? IMAGE_PLAN, see);
+  for (const address of peers) {
+    const others = peers.filter((one) => one !== address).map(baseOf);
+    await plugPeer(lan, { address, others, sizes: files, plan: spec.plan ?? IMAGE_PLAN, see });
+  }
   if (spec.store !== undefined) {
     plugStoreServer(lan, 0, { address: STORE_SERVER, firstLease: FIRST_LEASE, ...spec.store });
   }
@@ -130,14 +133,18 @@ export async function bootSite(spec: SiteSpec): Promise<SiteRun> {
   return { outcome: machine.outcome, machine, attempts, verdict, endedMs };
 }
 
-async function plugPeer(
-  lan: Lan,
-  address: Ipv4,
-  sizes: Readonly<Record<string, number>>,
-  plan: Plan,
-  see: (facts: readonly Observed[], nowMs: number) => void,
-): Promise<void> {
-  const base = `http://${address}:${HTTP_PORT}`;
+const baseOf = (address: Ipv4) => `http://${address}:${HTTP_PORT}`;
+
+interface PeerSpec {
+  readonly address: Ipv4;
+  readonly others: readonly string[];
+  readonly sizes: Readonly<Record<string, number>>;
+  readonly plan: Plan;
+  see(facts: readonly Observed[], nowMs: number): void;
+}
+
+async function plugPeer(lan: Lan, { address, others, sizes, plan, see }: PeerSpec): Promise<void> {
+  const base = baseOf(address);
   const sockets = new LanSockets(lan, 0, address, ({ url, method }, client): HttpAnswer => {
     if (!url.startsWith(base)) return CONNECTION_FAILED;
     const path = url.slice(base.length).split('?')[0] ?? '';
@@ -157,10 +164,12 @@ async function plugPeer(
     return { status: 200, sizeBytes: bytes.length, body: method === 'HEAD' ? new Uint8Array(0) : bytes };
   });
   const scriptAt = (path: string) => {
-    if (path === ROUTES.start) return fromText(renderStartScript(base));
+    if (path === ROUTES.start) return fromText(renderStartScript(base, others));
     if (path !== ROUTES.script) return undefined;
     const machine = { id: 'm-abcdefgh', mac: MAC };
-    return fromText(renderScript(plan, { base, others: [], site: 'store-1', machine, reason: 'it is assigned' }));
+    return fromText(
+      renderScript(plan, { base, others: [], site: 'store-1', machine, reason: 'it is assigned' }),
+    );
   };
   const files = namedFilesOf(sizes);
   const common = { log: logbook(), clock: lan.clock, onMachineEvent: () => {} };

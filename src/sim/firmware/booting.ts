@@ -18,11 +18,8 @@ import {
 import { HttpBoot } from './http-boot.ts';
 import { Ipxe } from './ipxe.ts';
 import type { Settings } from './ipxe-script.ts';
+import type { FirmwareName } from './names.ts';
 import { Shim } from './shim.ts';
-
-export const FIRMWARE_NAMES = ['edk2', 'edk2-2016', 'bios', 'ipxe', 'shim', 'httpboot'] as const;
-/** `shim` is today's EDK2 with Secure Boot, whose NBP is shim whatever its name. */
-export type FirmwareName = (typeof FIRMWARE_NAMES)[number];
 
 export interface BootingOptions {
   readonly firmware: FirmwareName;

@@ -2,7 +2,12 @@
 
 /** What the script wants next; `resume` says how it went. */
 export type ScriptWish =
-  | { readonly kind: 'fetch'; readonly command: 'chain' | 'kernel' | 'initrd'; readonly url: string }
+  | {
+      readonly kind: 'fetch';
+      readonly command: 'chain' | 'kernel' | 'initrd';
+      readonly url: string;
+      readonly timeoutMs: number | undefined;
+    }
   | { readonly kind: 'pause'; readonly ms: number }
   | { readonly kind: 'boot' }
   | { readonly kind: 'local-disk' }
@@ -86,7 +91,7 @@ export class IpxeScript {
 
   #run(words: readonly string[]): ScriptWish | undefined {
     const [name, ...args] = words;
-    const plain = args.filter((word) => !word.startsWith('--'));
+    const { plain, timeoutMs } = readArguments(args);
     this.#isOk = true;
     switch (name) {
       case undefined:
@@ -112,13 +117,12 @@ export class IpxeScript {
       case 'prompt': {
         // Nobody presses the key: it fails when its time is over.
         this.#isOk = false;
-        const ms = Number(args[args.indexOf('--timeout') + 1]);
-        return { kind: 'pause', ms: Number.isNaN(ms) ? Number.POSITIVE_INFINITY : ms };
+        return { kind: 'pause', ms: timeoutMs ?? Number.POSITIVE_INFINITY };
       }
       case 'chain':
       case 'kernel':
       case 'initrd':
-        return { kind: 'fetch', command: name, url: plain[0] ?? '' };
+        return { kind: 'fetch', command: name, url: plain[0] ?? '', timeoutMs };
       case 'boot':
         return { kind: 'boot' };
       case 'exit':
@@ -137,4 +141,19 @@ export class IpxeScript {
     this.#rest = [];
     return undefined;
   }
+}
+
+/** Options that take the word after them. */
+const WITH_VALUE = ['--timeout', '--key', '--name', '--drive', '--filename'];
+
+/** What is left without options, and the one option that matters. Behind the first plain word all are plain: a kernel's own. */
+function readArguments(args: readonly string[]): { plain: string[]; timeoutMs: number | undefined } {
+  let timeoutMs: number | undefined;
+  let at = 0;
+  for (; at < args.length && args[at]?.startsWith('--') === true; at++) {
+    if (!WITH_VALUE.includes(args[at] ?? '')) continue;
+    if (args[at] === '--timeout') timeoutMs = Number(args[at + 1]);
+    at += 1;
+  }
+  return { plain: args.slice(at), timeoutMs };
 }

@@ -141,11 +141,11 @@ export class Ipxe implements Firmware {
   }
 
   /** A URL, a path at the server of the script in hand, or a bare name at the next-server by TFTP. */
-  #fetch(name: string, purpose: Purpose, now: MonotonicMs): readonly FirmwareAction[] {
+  #fetch(name: string, purpose: Purpose, now: MonotonicMs, waitMs = HTTP_MS): readonly FirmwareAction[] {
     const url =
       name.includes('://') || !this.#scriptUrl.startsWith('http') ? name : joined(this.#scriptUrl, name);
     if (url.startsWith('http://')) {
-      this.#phase = { kind: 'http', url, purpose, untilMs: now + HTTP_MS };
+      this.#phase = { kind: 'http', url, purpose, untilMs: now + waitMs };
       const headers = [
         ['Connection', 'keep-alive'],
         ['User-Agent', USER_AGENTS[this.#options.kind.startsWith('1') ? '1' : '2']],
@@ -230,7 +230,7 @@ export class Ipxe implements Firmware {
   #grant(wish: ScriptWish, now: MonotonicMs): readonly FirmwareAction[] {
     switch (wish.kind) {
       case 'fetch':
-        return this.#fetch(wish.url, wish.command, now);
+        return this.#fetch(wish.url, wish.command, now, wish.timeoutMs);
       case 'pause':
         this.#phase = { kind: 'pause', untilMs: now + wish.ms };
         return NOTHING;

@@ -6,9 +6,11 @@ import type { MonotonicMs } from '../base/time.ts';
 import { PXE_PORT } from '../dhcp/destination.ts';
 import { OPTIONS, readOption } from '../dhcp/options.ts';
 import { BOOT_REQUEST } from '../dhcp/packet.ts';
+import { parseUserClass } from '../dhcp/pxe.ts';
 import { Course, type Round, type RoundKind } from './attempt-course.ts';
 import { type BootClient, classifyClient, type NotBootClient } from './client.ts';
 import type { Observed } from './observed.ts';
+import { DOCTOR_USER_CLASS } from './probe.ts';
 import type { Attempt } from './verdict.ts';
 import { type Ending, VERDICT_TABLE } from './verdict-table.ts';
 
@@ -106,6 +108,9 @@ export class BootAttempts {
     const key = client.identity.mac ?? client.identity.uuid ?? toHex(packet.chaddr);
     const type = readOption(packet.options, OPTIONS.messageType);
     if (type !== 'DISCOVER' && type !== 'REQUEST' && type !== 'INFORM') return;
+    // No machine boots: a doctor asks.
+    const userClass = readOption(packet.options, OPTIONS.userClass);
+    if (userClass !== undefined && parseUserClass(userClass).includes(DOCTOR_USER_CLASS)) return;
     let course = this.#find(key);
     if (client.kind === 'not-pxe') {
       if (course !== undefined && type === 'DISCOVER') this.#onSystem(key, course, packet, now);
@@ -199,17 +204,19 @@ export class BootAttempts {
     this.#touch(key, course, now);
   }
 
-  /** A boot file asked for by somebody whose DHCP nobody saw: only what no other program asks for begins an attempt. */
+  /**
+   * A boot file asked for by somebody whose DHCP nobody saw. By TFTP only: by HTTP it may as well be an administrator
+   * who looks whether the file is there.
+   */
   #stranger(
     event: Observed & { kind: 'tftp-request' | 'http-request' },
     now: MonotonicMs,
   ): [string, Course] | undefined {
-    const name = event.kind === 'tftp-request' ? event.file : event.path.split('?', 1)[0];
-    if (event.kind === 'http-request' && !/\.(efi|ipxe|k?pxe|0)$/i.test(name ?? '')) return undefined;
-    const key = event.client.address;
-    const course = this.#begin(key, { mac: undefined, uuid: undefined }, now);
-    course.address = event.client.address;
-    return [key, course];
+    if (event.kind === 'http-request') return undefined;
+    const { address } = event.client;
+    const course = this.#begin(address, { mac: undefined, uuid: undefined }, now);
+    course.address = address;
+    return [address, course];
   }
 
   #begin(key: string, client: BootClient | NotBootClient | Course['identity'], now: MonotonicMs): Course {

@@ -158,6 +158,11 @@ export const VERDICT_TABLE: readonly Row[] = [
   },
   { verdict: 'booted', when: ranOnTheWire, remedy: () => 'Nothing is wrong.' },
   {
+    verdict: 'size-probe-only',
+    when: ({ file, lastFile }) => file !== undefined && file === lastFile && file.outcome === 'probed',
+    remedy: () => 'Normal: firmware asks for the size first, and for the file next.',
+  },
+  {
     verdict: 'relay-missing',
     when: onlyUnicast,
     remedy: () =>
@@ -184,11 +189,6 @@ export const VERDICT_TABLE: readonly Row[] = [
       file?.outcome === 'denied'
         ? `${file.server} does not have ${file.file}: build the boot assets there (\`npm run boot-assets\`), or correct the name in whatever hands it out.`
         : `The transfer of ${file?.file} broke off: the technician checks cable and switch port (packet loss, an MTU below 1500) and, if it breaks off always at once, that this firmware takes this kind of file.`,
-  },
-  {
-    verdict: 'size-probe-only',
-    when: ({ file, lastFile }) => file !== undefined && file === lastFile && file.outcome === 'probed',
-    remedy: () => 'Normal: firmware asks for the size first, and for the file next.',
   },
   {
     verdict: 'never-asked-4011',

@@ -1,4 +1,4 @@
-// `peerboot doctor`: can this endpoint answer PXE now? Each check says ok, warn or fail, and what to do. Or it judges a capture.
+// `peerboot doctor`: can this endpoint answer PXE now? Each check says ok, warn or fail, and what to do. Or it judges a capture, or asks the network.
 import { configOf, type PeerOptions } from './flags.ts';
 import { colours, EXIT, printJson } from './terminal.ts';
 
@@ -14,10 +14,15 @@ export interface Finding {
 export interface DoctorOptions extends PeerOptions {
   /** A capture to judge instead of this endpoint. */
   readonly replay?: string;
+  /** Play booting machines on the network instead. */
+  readonly probe?: boolean;
+  /** How long offers may take, in seconds. */
+  readonly listen?: number;
 }
 
 /** Resolves with 1 when any check failed. */
-export async function doctor({ replay, ...options }: DoctorOptions): Promise<number> {
+export async function doctor({ replay, probe, listen, ...options }: DoctorOptions): Promise<number> {
+  if (probe === true) return (await import('./doctor-probe.ts')).doctorProbe(options, listen);
   const { json, ...rest } = options;
   if (replay !== undefined) return (await import('./doctor-replay.ts')).doctorReplay(replay, json === true);
   const { config } = configOf(rest);

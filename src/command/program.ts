@@ -98,6 +98,7 @@ export function buildProgram(setStatus: (status: number) => void): Command {
       '--probe',
       'ask the network as booting machines would, and show who answers what; changes nothing',
     )
+    .option('--listen <seconds>', 'with --probe: how long offers may take (default 3.6)', Number)
     .action(async (options) => setStatus(await (await import('./doctor.ts')).doctor(options)));
 
   withPeer(program.command('machines'))

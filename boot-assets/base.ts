@@ -12,7 +12,7 @@ import {
   unpackPackage,
 } from '../tools/debian.ts';
 import { run } from '../tools/run.ts';
-import { type Architecture, pack, systemArchive } from './initramfs.ts';
+import { type Architecture, DEBIAN_NAMES, pack, systemArchive } from './initramfs.ts';
 import { kernelVersion } from './modules.ts';
 import { type NodeProgram, nodeProgram } from './node.ts';
 import type { Ingredient } from './provenance.ts';
@@ -21,7 +21,6 @@ import type { Ingredient } from './provenance.ts';
 export const KERNELS = { generic: 'linux-image', cloud: 'linux-image-cloud' } as const;
 export type KernelKind = keyof typeof KERNELS;
 
-const DEBIAN: Readonly<Record<Architecture, DebianArchitecture>> = { x64: 'amd64', arm64: 'arm64' };
 /** systemd's stub for unified kernel images. */
 const STUBS: Readonly<Record<Architecture, string>> = {
   x64: 'linuxx64.efi.stub',
@@ -66,7 +65,7 @@ export interface BaseWish {
 
 export async function ensureBase(wish: BaseWish): Promise<Base> {
   const { architecture = 'x64', progress } = wish;
-  const debian = DEBIAN[architecture];
+  const debian = DEBIAN_NAMES[architecture];
   const metaName = `${KERNELS[wish.kernel]}-${debian}`;
   const [meta] = await describePackages([metaName], progress, debian);
   const kernelPackage = meta?.dependsOn.find((name) => name.startsWith('linux-image-'));

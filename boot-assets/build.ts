@@ -11,8 +11,8 @@ import { ensureBootAssets } from './recipe.ts';
 
 export { type BootAssets, type BootAssetsWish, ensureBootAssets } from './recipe.ts';
 
-const USAGE = `Usage: npm run boot-assets -- [--kernel ${Object.keys(KERNELS).join('|')}] [--arch x64|arm64]… [--root <root.json>] [--nbp <name>=<path>]… [--firmware <folder>]
-NBPs: ${NBP_NAMES.join(', ')}, or any name with a letter or digit first`;
+const USAGE = `Usage: npm run boot-assets -- [--kernel ${Object.keys(KERNELS).join('|')}] [--arch x64|arm64]… [--root <root.json>] [--nbp <name>=<path>]… [--firmware <folder>] [--shim]
+NBPs: ${NBP_NAMES.join(', ')}, or signed-ipxe/<name>, grub/<name>, <name>-arm64.efi…`;
 
 async function main(words: string[]): Promise<number> {
   const { values } = parseArgs({
@@ -21,6 +21,7 @@ async function main(words: string[]): Promise<number> {
       kernel: { type: 'string', default: 'generic' },
       root: { type: 'string' },
       firmware: { type: 'string' },
+      shim: { type: 'boolean', default: false },
       arch: { type: 'string', multiple: true, default: ['x64'] },
       nbp: { type: 'string', multiple: true, default: [] },
     },
@@ -29,7 +30,7 @@ async function main(words: string[]): Promise<number> {
   const isKnown =
     Object.hasOwn(KERNELS, values.kernel) &&
     values.arch.every((arch) => arch === 'x64' || arch === 'arm64') &&
-    nbps.every(([name]) => /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name));
+    nbps.every(([name]) => /^[A-Za-z0-9][\w.-]{0,63}(\/[A-Za-z0-9][\w.-]{0,63})?$/.test(name));
   if (!isKnown || nbps.some(([, path]) => !existsSync(path ?? ''))) {
     console.error(USAGE);
     return 2;
@@ -39,6 +40,7 @@ async function main(words: string[]): Promise<number> {
     architectures: values.arch as Architecture[],
     root: values.root,
     firmware: values.firmware,
+    shim: values.shim,
     nbps: Object.fromEntries(nbps),
     progress: (line) => console.log(line),
   });

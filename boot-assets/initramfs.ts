@@ -3,12 +3,18 @@ import { cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { constants, zstdCompressSync } from 'node:zlib';
 import { fromText } from '../src/base/bytes.ts';
+import type { DebianArchitecture } from '../tools/debian.ts';
 import { run } from '../tools/run.ts';
 import { type CpioEntry, cpio } from './cpio.ts';
 import { chooseModules, kernelVersion } from './modules.ts';
 
 /** Processors that an agent is built for, as Node calls them. */
 export type Architecture = 'x64' | 'arm64';
+/** The same as Debian calls them. */
+export const DEBIAN_NAMES: Readonly<Record<Architecture, DebianArchitecture>> = {
+  x64: 'amd64',
+  arm64: 'arm64',
+};
 
 export interface Ingredients {
   readonly architecture: Architecture;

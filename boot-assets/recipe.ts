@@ -1,13 +1,14 @@
 // Makes the folder of boot assets that a boot host serves: the base, with the agent and the trust root in front.
 import { createHash } from 'node:crypto';
-import { linkSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { linkSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { cached, ROOT, recipeDigest } from '../tools/cache.ts';
 import { ensureHost } from '../tools/host.ts';
 import { type Base, ensureBase, type KernelKind, NBP_NAMES } from './base.ts';
 import { bundleAgent } from './bundle.ts';
 import { type Architecture, frontArchive, pack } from './initramfs.ts';
 import { type AssetFile, type Ingredient, type Provenance, writeProvenance } from './provenance.ts';
+import { ensureShim, type Shim, writeCompanions } from './shim.ts';
 import { unifiedKernelImage } from './uki.ts';
 
 export interface BootAssetsWish {
@@ -18,6 +19,8 @@ export interface BootAssetsWish {
   readonly architectures?: readonly Architecture[];
   /** NBPs of one's own, also in place of Debian's: name at the boot host → path. */
   readonly nbps?: Readonly<Record<string, string>>;
+  /** Debian's shim too, for machines with Secure Boot that shall know our key as a machine-owner key. */
+  readonly shim?: boolean;
   /** A folder with firmware for NICs, laid into the initramfs as /lib/firmware: Debian's main archive has none. */
   readonly firmware?: string | undefined;
   readonly progress?: (line: string) => void;
@@ -57,20 +60,37 @@ export async function ensureBootAssets(wish: BootAssetsWish = {}): Promise<BootA
     const base = await ensureBase({ architecture, kernel, progress });
     const modifiedSeconds = base.facts.builtSeconds;
     const front = pack(frontArchive({ agent, root, firmware: wish.firmware, modifiedSeconds }));
-    parts.push({ architecture, base, front });
+    const shim = wish.shim === true ? await ensureShim(architecture, progress) : undefined;
+    parts.push({ architecture, base, front, shim });
   }
   const own = Object.entries(wish.nbps ?? {}).map(([name, path]) => ({ name, bytes: readFileSync(path) }));
   const digest = recipeDigest([
-    parts.map(({ architecture, base, front }) => [architecture, base.digest, sha256(front)]),
+    parts.map(({ architecture, base, front, shim }) => [
+      architecture,
+      base.digest,
+      sha256(front),
+      shim?.file.version,
+    ]),
     own.map(({ name, bytes }) => [name, sha256(bytes)]),
     RECIPE.map((name) => readFileSync(new URL(name, import.meta.url), 'utf8')),
   ]);
   const folder = await cached('assets', digest, async (into) => {
-    for (const { name, bytes } of own) writeFileSync(join(into, name), bytes);
+    for (const { name, bytes } of own) {
+      mkdirSync(dirname(join(into, name)), { recursive: true });
+      writeFileSync(join(into, name), bytes);
+    }
+    const companions = writeCompanions(
+      into,
+      own.map(({ name }) => name),
+    );
     const files = parts.flatMap((part) => lay(part, into, new Set(own.map(({ name }) => name))));
     const ingredients = parts.flatMap(({ base }) => base.facts.ingredients);
     writeProvenance(into, {
-      files: [...own.map(({ name }) => ({ name, origin: 'user-supplied', version: 'unknown' })), ...files],
+      files: [
+        ...own.map(({ name }) => ({ name, origin: 'user-supplied', version: 'unknown' })),
+        ...companions.map((name) => ({ name, origin: 'Peerboot', version: peerbootVersion() })),
+        ...files,
+      ],
       ingredients: [
         ...ingredients.filter((one, i) => ingredients.findIndex(({ sha256 }) => sha256 === one.sha256) === i),
         { origin: 'Peerboot agent', version: peerbootVersion(), sha256: sha256(agent) },
@@ -84,16 +104,17 @@ export async function ensureBootAssets(wish: BootAssetsWish = {}): Promise<BootA
 }
 
 /** Files whose text decides what is made of the bases. */
-const RECIPE = ['recipe.ts', 'pe.ts', 'uki.ts'];
+const RECIPE = ['recipe.ts', 'shim.ts', 'uki.ts', '../src/boot/pe.ts'];
 
 interface Part {
   readonly architecture: Architecture;
   readonly base: Base;
   readonly front: Uint8Array;
+  readonly shim: Shim | undefined;
 }
 
 /** Lays one processor's files into the folder, and tells what they are. */
-function lay({ architecture, base, front }: Part, into: string, ours: ReadonlySet<string>): LaidFile[] {
+function lay({ architecture, base, front, shim }: Part, into: string, ours: ReadonlySet<string>): LaidFile[] {
   const { kernel, initramfs, uki } = agentFiles(architecture);
   const version = peerbootVersion();
   const laid: LaidFile[] = [];
@@ -103,6 +124,11 @@ function lay({ architecture, base, front }: Part, into: string, ours: ReadonlySe
   };
   for (const name of architecture === 'x64' ? NBP_NAMES : []) {
     if (!ours.has(name)) link(name, { name, origin: 'Debian package ipxe', version: base.facts.ipxeVersion });
+  }
+  if (shim !== undefined) {
+    mkdirSync(join(into, 'shim'), { recursive: true });
+    linkSync(shim.path, join(into, shim.file.name));
+    laid.push(shim.file);
   }
   const { kernelPackage, kernelVersion } = base.facts;
   link('vmlinuz', { name: kernel, origin: `Debian package ${kernelPackage}`, version: kernelVersion });

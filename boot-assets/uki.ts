@@ -1,6 +1,6 @@
 // The agent as one program of UEFI (a unified kernel image): kernel, initramfs and command line proved together.
 import { fromText, toText } from '../src/base/bytes.ts';
-import { readSections, withSections } from './pe.ts';
+import { readSections, withSections } from '../src/boot/pe.ts';
 
 export interface UkiParts {
   /** systemd's stub for this processor. */

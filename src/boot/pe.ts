@@ -1,5 +1,5 @@
 // Puts further sections into a PE program (Microsoft's PE/COFF specification, §3–4): how a unified kernel image is made.
-import { concatBytes, fromText, toText, viewOf } from '../src/base/bytes.ts';
+import { concatBytes, fromText, toText, viewOf } from '../base/bytes.ts';
 
 export interface Section {
   /** At most eight ASCII letters. */

@@ -1,8 +1,8 @@
 // Sections put into a PE program: laid out without gaps, the old ones unchanged, the headers true.
 import { describe, expect, it } from 'vitest';
-import { isSigned, readSections, withSections } from '../../boot-assets/pe.ts';
 import { unifiedKernelImage } from '../../boot-assets/uki.ts';
 import { concatBytes, fromText, toText, viewOf } from '../../src/base/bytes.ts';
+import { isSigned, readSections, withSections } from '../../src/boot/pe.ts';
 
 const HEADERS = 0x400;
 const TABLE = 0x40 + 24 + 240;

@@ -6,7 +6,13 @@ import type { MonotonicMs } from '../base/time.ts';
 import { type Endpoint, PXE_PORT } from '../dhcp/destination.ts';
 import { OPTIONS, readOption } from '../dhcp/options.ts';
 import type { DhcpPacket } from '../dhcp/packet.ts';
-import { decodeSuboptions, PXE_DISCOVERY_CONTROL, parseVendorClass, USE_OFFERED_FILE } from '../dhcp/pxe.ts';
+import {
+  decodeSuboptions,
+  PXE_DISCOVERY_CONTROL,
+  parseVendorClass,
+  USE_OFFERED_FILE,
+  type VendorClassName,
+} from '../dhcp/pxe.ts';
 import { type FileRole, roleOf } from './boot-file.ts';
 import type { BootArchitecture, BootClient, ClientIdentity, NotBootClient } from './client.ts';
 
@@ -17,8 +23,8 @@ export interface Offer {
   readonly server: Ipv4;
   /** Undefined for a proxy's, which gives none. */
   readonly address: Ipv4 | undefined;
-  /** Its option 60 is that of a boot server. */
-  readonly claims: boolean;
+  /** Its option 60, when it is that of a boot server. */
+  readonly claims: VendorClassName | undefined;
   readonly file: string | undefined;
   /** Says by option 43 to fetch the file without asking port 4011. */
   readonly direct: boolean;
@@ -196,7 +202,7 @@ export class Course {
           now,
         );
       } else {
-        const claim = offer.claims ? ', and claims to be its boot server (option 60)' : '';
+        const claim = offer.claims !== undefined ? ', and claims to be its boot server (option 60)' : '';
         this.note(`DHCP server ${server} offered ${offer.address}${claim}${fileText(offer.file)}`, now);
       }
     } else if (type === 'ACK' && packet.yiaddr !== ANY_ADDRESS) {
@@ -329,7 +335,7 @@ function offerOf(packet: DhcpPacket, server: Ipv4): Offer {
   return {
     server,
     address: packet.yiaddr === ANY_ADDRESS ? undefined : packet.yiaddr,
-    claims: parseVendorClass(readOption(packet.options, OPTIONS.vendorClass) ?? '') !== undefined,
+    claims: parseVendorClass(readOption(packet.options, OPTIONS.vendorClass) ?? '')?.name,
     file: fileOf(packet),
     direct: (control & USE_OFFERED_FILE) !== 0,
   };

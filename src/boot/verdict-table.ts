@@ -1,5 +1,6 @@
 // How a finished attempt is judged: the first row that applies gives the verdict, so the order is part of the meaning.
-import type { Course, FetchedFile, Offer, Round } from './attempt-course.ts';
+import type { VendorClassName } from '../dhcp/pxe.ts';
+import type { Course, FetchedFile, Offer, Round, RoundKind } from './attempt-course.ts';
 import type { Verdict } from './verdict.ts';
 
 export interface Ending {
@@ -31,31 +32,41 @@ function over({ by, quietMs }: Ending, afterMs = GAP_MS): boolean {
   return by !== 'evicted' && (by !== 'cut' || quietMs >= afterMs);
 }
 
-const proxies = (round: Round): readonly Offer[] =>
-  round.offers.filter((offer) => offer.address === undefined);
-const givers = (round: Round): readonly Offer[] =>
-  round.offers.filter((offer) => offer.address !== undefined);
+/** Offers without an address that this firmware can use: HTTP Boot wants another option 60 than PXE. */
+const proxies = ({ kind, offers }: Round): readonly Offer[] =>
+  offers.filter(
+    ({ address, claims }) => address === undefined && (claims ?? CLASS_OF[kind]) === CLASS_OF[kind],
+  );
+const givers = ({ offers }: Round): readonly Offer[] => offers.filter(({ address }) => address !== undefined);
 const filesOf = ({ files }: Course, { startedMs }: Round): readonly FetchedFile[] =>
   files.filter(({ atMs }) => atMs >= startedMs);
 const isUefi = ({ architecture }: Course): boolean => architecture?.startsWith('uefi') === true;
-const tookAddress = (round: Round): boolean => round.requests > 0 || round.acked;
-/** Its first round; the firmware's own. */
-const romOf = ({ rounds }: Course): Round | undefined => rounds[0];
+const tookAddress = ({ requests, acked }: Round): boolean => requests > 0 || acked;
+
+const CLASS_OF: Readonly<Record<RoundKind, VendorClassName>> = {
+  'bios-rom': 'PXEClient',
+  'uefi-rom': 'PXEClient',
+  'http-rom': 'HTTPClient',
+  ipxe: 'PXEClient',
+  'unknown-architecture': 'PXEClient',
+};
 
 /** A server that gives addresses and says that it is the boot server. */
-function claimant(course: Course): Offer | undefined {
-  const rom = romOf(course);
-  if (rom === undefined || rom.kind === 'ipxe') return undefined;
-  return givers(rom).find(({ claims }) => claims);
+function claimant({ round }: Course): Offer | undefined {
+  return round && givers(round).find(({ claims }) => claims === CLASS_OF[round.kind]);
 }
 
-/** Did the machine follow the claimant although a boot server beside it offered too? */
+/** Did the machine follow the claimant, although a boot server beside it may have offered too? */
 function followedClaimant(course: Course): boolean {
-  const rom = romOf(course);
+  const { round } = course;
   const rival = claimant(course);
-  if (rom === undefined || rival === undefined || !tookAddress(rom)) return false;
-  const used = course.files.some(({ server, answered }) => answered && server !== rival.server);
-  return !used && (rom.asked4011At === undefined || rom.asked4011At === rival.server || !rom.answered4011);
+  if (round === undefined || rival === undefined || !tookAddress(round)) return false;
+  const files = filesOf(course, round);
+  if (files.some(({ server, answered }) => answered && server !== rival.server)) return false;
+  const asksRival = round.asked4011At === rival.server;
+  // iPXE weighs offers by their priority and by what they carry: there only its next step tells.
+  if (round.kind === 'ipxe') return asksRival || files.some(({ server }) => server === rival.server);
+  return round.asked4011At === undefined || asksRival || !round.answered4011;
 }
 
 function unanswered(course: Course, ending: Ending): boolean {
@@ -89,16 +100,13 @@ function onlyUnicast({ rounds, files }: Course): boolean {
   );
 }
 
+/** Its requests came by a relay, and nothing that a boot host says came of it. */
 function behindDeafRelay(course: Course, ending: Ending): boolean {
   const { round } = course;
-  return (
-    round?.relay !== undefined &&
-    over(ending) &&
-    tookAddress(round) &&
-    round.asked4011 === 0 &&
-    proxies(round).length > 0 &&
-    filesOf(course, round).length === 0
-  );
+  if (round?.relay === undefined || !over(ending) || filesOf(course, round).length > 0) return false;
+  if (round.asked4011 > 0) return false;
+  const answered = givers(round).length > 0 && round.discovers > 1;
+  return proxies(round).length > 0 ? tookAddress(round) : tookAddress(round) || answered;
 }
 
 function hasNoAddress(course: Course, ending: Ending): boolean {
@@ -141,9 +149,6 @@ function neverStarted(course: Course, ending: Ending): boolean {
   return whole && over(ending, START_MS);
 }
 
-const where = ({ lastFile }: Course): string =>
-  lastFile === undefined ? 'the boot host' : `${lastFile.server} (${lastFile.via.toUpperCase()})`;
-
 export const VERDICT_TABLE: readonly Row[] = [
   {
     verdict: 'booted',
@@ -172,7 +177,9 @@ export const VERDICT_TABLE: readonly Row[] = [
     verdict: 'relay-missing',
     when: behindDeafRelay,
     remedy: ({ round }) =>
-      `The relay ${round?.relay} passes the machine's requests here but not the answers back: whoever runs that router lets it relay offers of a second server (ip helper-address), or a peer in that network is made a boot host.`,
+      round !== undefined && proxies(round).length === 0
+        ? `The relay ${round.relay} takes the machine's requests to the DHCP server and to no boot host: whoever runs that router adds the boot host's address to the relay (ip helper-address), or a peer in that network is made a boot host.`
+        : `The relay ${round?.relay} passes the machine's requests here but not the answers back: whoever runs that router lets it relay offers of a second server (ip helper-address), or a peer in that network is made a boot host.`,
   },
   {
     verdict: 'no-address',
@@ -209,10 +216,7 @@ export const VERDICT_TABLE: readonly Row[] = [
   {
     verdict: 'firewall',
     when: unanswered,
-    remedy: (course) =>
-      course.lastFile !== undefined && course.lastFile.server === course.round?.chosen && course.nbpRan
-        ? `What was loaded looks for its files at the DHCP server ${course.lastFile.server}, which has none, as signed GRUB does: head office gives this machine another chain (iPXE, or a signed kernel image), or whoever runs that DHCP server lets it name the boot host as next-server.`
-        : `What the machine asks of ${where(course)} gets no answer: whoever runs that host starts the service there or opens UDP 67, 69, 4011 and TCP 8067 in the firewalls between.`,
+    remedy: remedyOfUnanswered,
   },
   {
     verdict: 'firewall',
@@ -229,6 +233,27 @@ export const VERDICT_TABLE: readonly Row[] = [
   },
   { verdict: 'unknown', when: () => true, remedy: remedyOfUnknown },
 ];
+
+function remedyOfUnanswered({ lastFile, nbpRan, round }: Course): string {
+  const server = lastFile?.server ?? round?.asked4011At ?? 'the boot host';
+  const via = lastFile === undefined ? 'port 4011' : lastFile.via.toUpperCase();
+  const namer =
+    round &&
+    givers(round).find(
+      ({ file, server: of }) => file !== undefined && (file === lastFile?.file || server === of),
+    );
+  if (namer !== undefined) {
+    return `The DHCP server ${namer.server} names a boot file of its own, ${namer.file}, which leads the machine to ${server}, where nothing answers: whoever runs that DHCP server removes its options 66 and 67 and the boot file.`;
+  }
+  if (nbpRan && server === round?.chosen) {
+    return `What was loaded looks for its files at the DHCP server ${server}, which has none, as signed GRUB does: head office gives this machine another chain (iPXE, or a signed kernel image), or whoever runs that DHCP server lets it name the boot host as next-server.`;
+  }
+  const others = round === undefined ? [] : proxies(round).filter((offer) => offer.server !== server);
+  if (others.length > 0) {
+    return `Several boot servers offered, and the machine followed ${server}, which does not answer (${via}): whoever runs that one stops it or starts all of its services.`;
+  }
+  return `What the machine asks of ${server} (${via}) gets no answer: whoever runs that host starts the service there or opens UDP 67, 69, 4011 and TCP 8067 in the firewalls between.`;
+}
 
 function remedyOfUnknown(course: Course, ending: Ending): string {
   const { round, told } = course;

@@ -14,6 +14,7 @@ interface Case {
 }
 
 const RELAY = '10.77.9.1' as Ipv4;
+const STRAY = '10.77.0.9' as Ipv4;
 const SCRIPT = '/boot/script.ipxe?mac=1';
 
 /** The NBP runs as iPXE, which gets its script. */
@@ -326,6 +327,69 @@ const CASES: readonly Case[] = [
     story: (s) => s.leases('uefi', 'x.efi', { giaddr: RELAY }).after(41),
     verdicts: ['relay-missing'],
     says: '10.77.9.1',
+  },
+  {
+    why: 'a relay that takes its requests to the DHCP server only',
+    story: (s) =>
+      s
+        .discovers('uefi', { giaddr: RELAY })
+        .offersAddress()
+        .after(4)
+        .discovers('uefi', { giaddr: RELAY })
+        .after(41),
+    verdicts: ['relay-missing'],
+    says: 'to no boot host',
+  },
+  {
+    why: 'iPXE goes to the claimant',
+    story: (s) =>
+      s
+        .discovers('ipxe')
+        .offersAddress(STORE, 'PXEClient')
+        .offersBoot('http://10.77.0.2/start')
+        .requests()
+        .acks()
+        .asks4011(STORE)
+        .after(41),
+    verdicts: ['other-dhcp-claims-option-60'],
+  },
+  {
+    why: 'a claim of PXE is nothing to HTTP Boot',
+    story: (s) =>
+      s
+        .discovers('http')
+        .offersAddress(STORE, 'PXEClient')
+        .offersBoot('http://10.77.0.2/x.efi')
+        .requests()
+        .acks()
+        .after(41),
+    verdicts: ['firewall'],
+  },
+  {
+    why: 'a DHCP server that names a boot file leads shim astray',
+    story: (s) =>
+      s
+        .discovers('uefi')
+        .offersAddress(STORE, undefined, 'old/pxelinux.0')
+        .offersBoot('shimx64.efi', true)
+        .requests()
+        .acks()
+        .tftp('shimx64.efi', 'completed')
+        .tftp('old/grubx64.efi', undefined, STORE)
+        .after(41),
+    verdicts: ['firewall'],
+    says: 'names a boot file of its own, old/pxelinux.0',
+  },
+  {
+    why: 'a stray that offers and does not serve',
+    story: (s) =>
+      s
+        .leases('bios', 'undionly.kpxe', { direct: true })
+        .offersBoot('stray.0', true, STRAY)
+        .tftp('stray.0', undefined, STRAY)
+        .after(41),
+    verdicts: ['firewall'],
+    says: 'Several boot servers offered, and the machine followed 10.77.0.9',
   },
   {
     why: 'nobody offers a boot file',

@@ -157,6 +157,28 @@ describe('presence', () => {
     ]);
   });
 
+  it('says to the site whom it suspects, and asks that one; of strangers, and before it starts, nothing', async () => {
+    const { service, from, sent } = presence('x', [ONE, TWO]);
+    const suspect = (id: string) => {
+      sent.length = 0;
+      service.suspect?.(id);
+      return sent.map(({ by, said: { beacon } }) =>
+        beacon.kind === 'suspicion'
+          ? `${by}: ${beacon.subject.slice(0, 2)} is suspect`
+          : `${by}: ${beacon.kind}`,
+      );
+    };
+    expect(suspect('22'.repeat(8))).toEqual([]);
+    await service.start();
+    expect(suspect('22'.repeat(8))).toEqual([]);
+    from('22'.repeat(8), 'announcement', 'label x');
+    expect(suspect('22'.repeat(8))).toEqual(['one: 22 is suspect', 'two: 22 is suspect', 'one: probe']);
+    // Once is enough until it is heard again.
+    expect(suspect('22'.repeat(8))).toEqual([]);
+    from('22'.repeat(8), 'announcement', 'label x');
+    expect(suspect('22'.repeat(8))).toHaveLength(3);
+  });
+
   it('does not start where the group cannot be heard', async () => {
     const failing = createPresence({
       self: '11'.repeat(8),

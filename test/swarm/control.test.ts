@@ -11,9 +11,32 @@ import {
   PRIORITIES,
   priorityOf,
   running,
+  tagsInForce,
 } from '../../src/swarm/control.ts';
 
 const told = (...changes: ControlChange[]): Control => changes.reduce(changed, NOTHING_TOLD);
+
+describe('tags', () => {
+  const tag = (name: string): ControlChange => ({ kind: 'tag', tag: name });
+  const untag = (name: string): ControlChange => ({ kind: 'untag', tag: name });
+
+  it.each<[string, ControlChange[], string[]]>([
+    ['nothing told: those of the configuration', [], ['boot-host', 'till']],
+    ['one more', [tag('kiosk')], ['boot-host', 'till', 'kiosk']],
+    ['one that it has', [tag('till'), tag('till')], ['boot-host', 'till']],
+    ['one less', [untag('boot-host')], ['till']],
+    ['one that it never had', [untag('kiosk')], ['boot-host', 'till']],
+    ['one less, and again', [untag('till'), tag('till')], ['boot-host', 'till']],
+    ['one more, and no more', [tag('kiosk'), untag('kiosk'), untag('kiosk')], ['boot-host', 'till']],
+  ])('%s', (_, changes, expected) => {
+    expect(tagsInForce(told(...changes), ['boot-host', 'till'])).toEqual(expected);
+  });
+
+  it('keep nothing twice, however often they are told', () => {
+    const control = told(tag('b'), tag('a'), tag('b'), untag('c'), untag('c'), untag('a'));
+    expect([control.tagged, control.untagged]).toEqual([['b'], ['a', 'c']]);
+  });
+});
 
 describe('changes', () => {
   it.each<[string, ControlChange[], boolean]>([

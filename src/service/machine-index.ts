@@ -91,6 +91,11 @@ export class MachineIndex {
     return this.#kept.get(id) ?? this.#known.get(id) ?? this.#newcomers.get(id);
   }
 
+  /** The machine that used this MAC last. */
+  byMac(mac: string): MachineRow | undefined {
+    return this.#byMac.get(mac);
+  }
+
   byAddress(address: string): MachineRow | undefined {
     return this.#byAddress.get(address);
   }

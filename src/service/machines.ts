@@ -282,7 +282,8 @@ export function createMachines(options: MachinesOptions): Machines {
       const issued = tickets.issue(row, plan, assignment, template);
       return { plan: issued, reason: issued.kind === 'wait' ? issued.reason : reason };
     }
-    row.planned = undefined;
+    // What was begun may still be finished, and then it counts.
+    if (row.planned?.begun === undefined) row.planned = undefined;
     if (plan.kind !== 'wait' || decision.unapproved !== true) return { plan, reason };
     const shownBefore = approvals.shown(row.id)?.code;
     const { code } = approvals.codeOf(row.id);
@@ -342,7 +343,8 @@ export function createMachines(options: MachinesOptions): Machines {
   function find(name: string): MachineView | undefined {
     const wanted = normaliseMachineName(name);
     if (wanted === '*' || wanted === '') return undefined;
-    const own = index.byId(wanted);
+    // Asked at every DISCOVER: without a walk through all machines.
+    const own = index.byId(wanted) ?? index.byMac(wanted);
     if (own !== undefined) return view(own);
     const all = list();
     return all.find((one) => specificity(wanted, one) > 1) ?? all.find((one) => one.name === name.trim());

@@ -44,7 +44,7 @@ export interface CrowdOptions {
 export interface CrowdClient {
   readonly mac: Mac;
   address: Ipv4;
-  /** Since power-on; of a stage that comes twice, the last time. */
+  /** Since power-on: the first address, and the last script. */
   readonly reachedMs: Partial<Record<Stage, number>>;
   outcome: BootOutcome | undefined;
 }
@@ -151,7 +151,9 @@ class CrowdMachine {
         return;
       }
       case 'reached':
-        this.client.reachedMs[action.stage] = clock.nowMs() - this.#startedMs;
+        if (action.stage === 'script' || this.client.reachedMs[action.stage] === undefined) {
+          this.client.reachedMs[action.stage] = clock.nowMs() - this.#startedMs;
+        }
         return;
       case 'end':
         this.client.outcome = action.outcome;

@@ -1,0 +1,103 @@
+// A LAN for crowds of emulated machines: a store's DHCP server with a large pool, a peer's place, and the place that the machines boot at.
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Running, run, start } from '../lab/process.ts';
+
+export const PEERBOOT = fileURLToPath(new URL('../../bin/peerboot.js', import.meta.url));
+export const PEER_ADDRESS = '10.77.0.2';
+const DHCP_ADDRESS = '10.77.0.1';
+const POOL = ['10.77.1.1', '10.77.2.250'] as const;
+const MASK = '255.255.252.0';
+
+export interface ClientLan {
+  /** Every place has its interface eth0. */
+  readonly peer: string;
+  /** 10.77.0.9. */
+  readonly clients: string;
+  /** dnsmasq that gives addresses only. */
+  startDhcpServer(): Promise<Running>;
+  remove(): Promise<void>;
+}
+
+export async function createClientLan(): Promise<ClientLan> {
+  const id = `pb-${randomBytes(3).toString('hex')}`;
+  const [hub, dhcp, peer, clients] = ['hub', 'dhcp', 'peer', 'cli'].map((part) => `${id}-${part}`) as [
+    string,
+    string,
+    string,
+    string,
+  ];
+  const made: string[] = [];
+  const ip = (namespace: string, words: string) => run('ip', ['-n', namespace, ...words.split(' ')]);
+  const remove = async () => {
+    for (const name of made.splice(0).reverse()) await run('ip', ['netns', 'del', name]).catch(() => '');
+  };
+  const plug = async (namespace: string, address: string) => {
+    const port = namespace.slice(id.length + 1);
+    await ip(namespace, `link add eth0 type veth peer name ${port} netns ${hub}`);
+    await ip(hub, `link set ${port} master br0 up`);
+    await ip(namespace, `addr add ${address}/22 brd + dev eth0`);
+    await ip(namespace, 'link set eth0 up');
+  };
+  try {
+    for (const name of [hub, dhcp, peer, clients]) {
+      await run('ip', ['netns', 'add', name]);
+      made.push(name);
+      await ip(name, 'link set lo up');
+    }
+    await ip(hub, 'link add br0 type bridge forward_delay 0 mcast_snooping 0');
+    await ip(hub, 'link set br0 up');
+    await plug(dhcp, DHCP_ADDRESS);
+    await plug(peer, PEER_ADDRESS);
+    await plug(clients, '10.77.0.9');
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  return {
+    peer,
+    clients,
+    async startDhcpServer() {
+      const server = start(
+        'dnsmasq',
+        [
+          ...['--keep-in-foreground', '--conf-file=/dev/null', '--port=0', '--interface=eth0'],
+          ...['--bind-interfaces', '--no-ping', '--leasefile-ro', '--log-facility=-', '--user=root'],
+          ...['--dhcp-lease-max=2000', `--dhcp-range=${POOL.join(',')},${MASK},1h`],
+        ],
+        { namespace: dhcp },
+      );
+      await server.log.waitFor((line) => (line.includes('IP range') ? line : undefined), {
+        timeoutMs: 10_000,
+        what: 'dnsmasq serves its range',
+      });
+      return server;
+    },
+    remove,
+  };
+}
+
+/** A folder of boot files with made-up content, as large as the real ones are where that matters. */
+export function makeAssets(folder: string, sizes: Readonly<Record<string, number>>): string {
+  const assets = join(folder, 'assets');
+  mkdirSync(assets, { recursive: true });
+  for (const [name, bytes] of Object.entries(sizes)) {
+    writeFileSync(join(assets, name), new Uint8Array(bytes).fill(0x5a));
+  }
+  return assets;
+}
+
+/** `peerboot up` without images: it tells every machine to boot its own disk. */
+export async function startBarePeer(lan: ClientLan, folder: string, assets: string): Promise<Running> {
+  const peer = start(
+    process.execPath,
+    [
+      ...[PEERBOOT, 'up', '--interface', 'eth0', '--assets', assets],
+      ...['--state', join(folder, 'state'), '--site', 'store-1', '--log-level', 'warn', '--json'],
+    ],
+    { namespace: lan.peer, env: { PEERBOOT_BUSY_LOAD: '1000' } },
+  );
+  return peer;
+}

@@ -173,7 +173,7 @@ function sayViolations(violations: readonly { rule: string; atMs: number; what: 
 function oneFaultCase(o: Options): boolean {
   let world: () => World | undefined = () => undefined;
   const one = makeFaultCase(o.faultSeed);
-  const result = runFaultCase(one, realParts('auto'), (built) => {
+  const result = runFaultCase(one, realParts(o.strategy), (built) => {
     world = built;
     return tracing(o.trace === true, world);
   });
@@ -187,7 +187,7 @@ function oneFaultCase(o: Options): boolean {
 
 function soak(o: Options): boolean {
   const seeds = o.soak === true ? SOAK_SEEDS : some(o.soak);
-  const parts = realParts('auto');
+  const parts = realParts(o.strategy);
   let failed = 0;
   let shownMs = 0;
   for (let seed = o.seed; seed < o.seed + seeds; seed++) {
@@ -196,7 +196,9 @@ function soak(o: Options): boolean {
     if (first !== undefined) {
       failed += 1;
       status('');
-      console.error(`npm run sim -- --fault-seed ${seed} --trace   # ${first.rule}: ${first.what}`);
+      console.error(
+        `npm run sim -- --fault-seed ${seed} --strategy ${o.strategy} --trace   # ${first.rule}: ${first.what}`,
+      );
     }
     if (performance.now() - shownMs < 200) continue;
     shownMs = performance.now();

@@ -43,6 +43,8 @@ class Line implements LineMachine {
   readonly #up: Upwards;
   readonly #followers: Followers;
   readonly #wan = new Wan();
+  /** Rows that a feeder should have had, and does not. */
+  readonly #nowhere = new Set<Row>();
   /** When we asked to be woken: a later step means that this machine was busy or stopped. */
   #wakeBy: MonotonicMs = Number.POSITIVE_INFINITY;
   /** Until then nobody could be asked: the designated peer crosses. */
@@ -203,6 +205,7 @@ class Line implements LineMachine {
     const waiting = this.#wants.settle(row);
     if (from === 'wan') this.#wan.arrived(row);
     else this.#up.came(from, bytes);
+    this.#nowhere.delete(row);
     this.#followers.pass(row, waiting);
     if (!this.#core.complete) return;
     this.#core.note('complete', `${this.#core.setup.rows} chunks`);
@@ -222,6 +225,7 @@ class Line implements LineMachine {
       this.#wants.requeue(row, now + this.#core.limits.retryMs[0]);
       this.#up.missed(from, what);
       return;
+      if (why === 'missing') this.#nowhere.add(row);
     }
     if (why !== 'missing') {
       this.#wan.failed(now);
@@ -302,13 +306,14 @@ class Line implements LineMachine {
   }
 
   /**
-   * Chunks travel in order, so rows from the most that anybody holds on are nowhere in the site. A guess: when it is
+   * Chunks travel in order (but to those of a mesh, who tell what they lack when asked), so rows from the most that anybody holds on are nowhere in the site. A guess: when it is
    * wrong, a feeder does not deliver, is set aside as stalled, and the WAN is crossed all the same.
    */
   #isFrontier(row: Row): boolean {
     return row >= Math.max(this.#core.siteBest, this.#core.heldCount, this.#followers.mostHeld());
   }
 
+    if (this.#nowhere.has(row)) return true;
   #route(row: Row): SourceId | undefined {
     const { isDesignated, now, limits, setup } = this.#core;
     const feeder = this.#up.source;

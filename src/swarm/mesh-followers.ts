@@ -14,6 +14,8 @@ export class MeshFollowers {
   readonly #wants: Wants;
   readonly #standing: () => Standing;
   readonly #all = new Map<PeerId, Follower>();
+  /** Pointed to another, and not seen since. */
+  readonly #pointed = new Set<PeerId>();
 
   constructor(core: LineCore, wants: Wants, standing: () => Standing) {
     this.#core = core;
@@ -140,14 +142,21 @@ export class MeshFollowers {
     this.#tell(ref.id, { kind: 'holds', rows: heldBits(this.#core) });
   }
 
-  /** A line may begin here, but only one: whoever comes later goes behind the one that is fed already. */
+  /**
+   * A line may begin here, but only one: whoever comes later goes behind the one that is fed already. One that comes back
+   * was not taken there, or will not go (it has banned that one), and is kept.
+   */
   #attach(ref: PeerRef, held: number, rate: number): void {
     const { paused, complete } = this.#core;
-    const first = [...this.#all.values()].find(({ joins, isSilent }) => !joins && !isSilent);
+    const first = [...this.#all.values()].find((one) => !one.joins && !one.isSilent && !one.isIdle);
+    const cameBack = this.#pointed.delete(ref.id);
     const cutOff = this.#standing().depth >= NO_SOURCE;
     if (cutOff || (paused && !complete)) this.#refuse(ref.id, 'unfit');
-    else if (first !== undefined) this.#pointTo(ref.id, first.ref, 'full');
-    else this.#keep(ref, held, rate);
+    else if (first === undefined || cameBack) this.#keep(ref, held, rate);
+    else {
+      this.#pointed.add(ref.id);
+      this.#pointTo(ref.id, first.ref, 'full');
+    }
   }
 
   #keep(ref: PeerRef, held: number, rate: number): Follower {

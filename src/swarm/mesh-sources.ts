@@ -4,6 +4,7 @@ import { hasBit } from './held-bits.ts';
 import type { LineCore } from './line-core.ts';
 import type { Standing } from './line-messages.ts';
 import type { LinePeer, Row } from './line-ports.ts';
+import type { Wants } from './line-wants.ts';
 import type { PeerId, PeerRef } from './site.ts';
 
 /** Sources at a time: enough that one slow one hardly counts. */
@@ -70,6 +71,11 @@ export class MeshSource {
     this.begunAt = now;
   }
 
+  /** It lives, has what we asked for, and sends nothing; what it fetches for us over the WAN may take its time. */
+  isStalled([first]: Iterable<Row>, afterMs: number, now: MonotonicMs): boolean {
+    return first !== undefined && this.has(first) && now >= this.movedOnAt + afterMs;
+  }
+
   /** Would `other` have brought so many bytes long ago? */
   isHeldUp(bytes: number, other: MeshSource, now: MonotonicMs): boolean {
     return other.rate > 0 && now - this.begunAt > HELD_UP_MS + (HELD_UP_TIMES * bytes) / other.rate;
@@ -116,6 +122,15 @@ export class MeshSources {
     for (const { told, complete, ref } of this.#all.values())
       if (!told && !complete && (this.#core.peers.get(ref.id)?.held ?? 0) > 0) return true;
     return false;
+  }
+
+  /** What was asked of one that does not hold it, and is not designated to fetch it any more. */
+  hopeless(wants: Wants): readonly (readonly [row: Row, from: PeerId])[] {
+    return [...this.#all.values()].flatMap((source) => {
+      const { id } = source.ref;
+      if (id === this.#core.designated) return [];
+      return [...wants.fetchedFrom(id)].filter((row) => !source.has(row)).map((row) => [row, id] as const);
+    });
   }
 
   /** The source with the fewest requests that has the row; one of the whole image is spared for what nobody else has. */

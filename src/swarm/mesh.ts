@@ -23,6 +23,7 @@ import { Wants } from './line-wants.ts';
 import { heldUpElsewhere, waitingElsewhere } from './mesh-endgame.ts';
 import { MeshFollowers } from './mesh-followers.ts';
 import { type MeshSource, MeshSources } from './mesh-sources.ts';
+import { crossesFor } from './mesh-stand-in.ts';
 import type { PeerId, PeerRef } from './site.ts';
 
 export function createMesh(setup: LineSetup, options: LineOptions = {}): LineMachine {
@@ -98,6 +99,7 @@ class Mesh implements LineMachine {
         break;
       case 'site':
         this.#core.setSite(event.peers, event.designated);
+        for (const [row, from] of this.#sources.hopeless(this.#wants)) this.#cancel(row, from);
         this.#wants.wakeAll();
         break;
       case 'want':
@@ -182,18 +184,11 @@ class Mesh implements LineMachine {
       const waitsMs = source.joined ? SILENCES * limits.silenceMs : limits.dialMs;
       if (now >= source.heardAt + waitsMs) {
         this.#lost(id, 'silent', true);
-      } else if (this.#isStalled(source)) this.#lost(id, 'stalled', true);
+      } else if (source.isStalled(this.#wants.fetchedFrom(id), limits.stallMs, now))
+        this.#lost(id, 'stalled', true);
       else if (source.joined) this.#join(source);
     }
     this.#giveUpLate();
-  }
-
-  /** It lives, has what we asked for, and sends nothing; what it fetches for us over the WAN may take its time. */
-  #isStalled(source: MeshSource): boolean {
-    const [row] = this.#wants.fetchedFrom(source.ref.id);
-    return (
-      row !== undefined && source.has(row) && this.#core.now >= source.movedOnAt + this.#core.limits.stallMs
-    );
   }
 
   #join({ ref }: MeshSource): void {
@@ -310,15 +305,16 @@ class Mesh implements LineMachine {
     const from = this.#wants.sourceOf(row);
     if (from === undefined || this.#wants.isWanted(row)) return;
     this.#core.act({ kind: 'cancel', row, from });
+    this.#cancel(row, from);
+  }
+
+  #cancel(row: Row, from: SourceId): void {
     this.#wants.requeue(row);
   }
 
   /** Leaves all sources, and the WAN. */
   #letGoAll(): void {
-    for (const row of [...this.#wants.fetchedFrom('wan')]) {
-      this.#core.act({ kind: 'cancel', row, from: 'wan' });
-      this.#wants.requeue(row);
-    }
+    for (const row of [...this.#wants.fetchedFrom('wan')]) this.#cancel(row, 'wan');
     for (const source of [...this.#sources.all()]) this.#letGo(source, true);
   }
 
@@ -343,9 +339,9 @@ class Mesh implements LineMachine {
       if (from === undefined) this.#wants.requeue(row);
       else this.#ask(row, from);
     }
-    if (this.#wants.peek() === undefined) this.#endgame();
     this.#wan.noteCrossing(this.#core, this.#wants.fetchedFrom('wan').size > 0);
   }
+    if (this.#wants.peek() === undefined) this.#endgame();
 
   #ask(row: Row, from: SourceId): void {
     const { now } = this.#core;
@@ -358,7 +354,7 @@ class Mesh implements LineMachine {
   /** The source with the fewest requests that has it; over the WAN when it is ours to cross and nobody has it. */
   #choose(row: Row): SourceId | undefined {
     const best = this.#sources.cheapest(row, (id) => this.#wants.fetchedFrom(id).size);
-    if (best !== undefined || !this.#core.isDesignated) return best;
+    if (best !== undefined || !crossesFor(this.#core, row)) return best;
     if (this.#sources.copies(row) > 0 || this.#sources.untold) return undefined;
     const { now, limits } = this.#core;
     const free = this.#wan.mayAsk(now) && this.#wants.fetchedFrom('wan').size < limits.wanRows;

@@ -34,6 +34,16 @@ export const ERROR_TABLE = {
     remedy:
       'Remove options 60, 66 and 67 and the boot file from that DHCP server: UEFI prefers them to ours.',
   },
+  'PB-DHCP-FULL': {
+    means: 'Addresses cannot be given as the configuration says',
+    remedy:
+      'With `--dhcp full` name one interface (`--interface`), and a `dhcpRange` within its subnet. On a network with a DHCP server leave it out.',
+  },
+  'PB-DHCP-SERVED': {
+    means: 'Another DHCP server gives addresses on this network, so this peer does not',
+    remedy:
+      'Nothing, if that server belongs here: machines boot all the same. Else switch it off; this peer looks again every minute.',
+  },
   'PB-DHCP-SILENT': {
     means: 'No DHCP server was heard, so machines would get no address',
     remedy: 'Check the cable and that the DHCP server of this network runs.',
@@ -273,6 +283,10 @@ export const ERROR_TABLE = {
     means: 'The file of what this peer was told (pause, priority, limits, images to hold) cannot be read',
     remedy:
       'Check the disk, delete the file named in the message, start Peerboot and give the commands again.',
+  },
+  'PB-LEASES-DAMAGED': {
+    means: 'The file of addresses that this peer gave cannot be read',
+    remedy: 'Check the disk, delete the file named in the message and start Peerboot: addresses in use are found by probing.',
   },
   'PB-LAST-COPY': {
     means:

@@ -14,6 +14,8 @@ export interface PeerOptions {
   readonly assets?: string;
   readonly assign?: string[];
   readonly allowNonBlank?: boolean;
+  readonly dhcp?: string;
+  readonly dhcpRange?: string;
   readonly site?: string;
   readonly sitePort?: number;
   readonly parent?: string[];
@@ -39,6 +41,8 @@ export function configOf(options: PeerOptions, environment = process.env): Loade
     assetsDir: options.assets,
     assign: options.assign === undefined ? undefined : parseAssignments(options.assign),
     allowNonBlank: options.allowNonBlank,
+    dhcp: options.dhcp,
+    dhcpRange: options.dhcpRange,
     site: options.site,
     sitePort: options.sitePort,
     parents: options.parent,

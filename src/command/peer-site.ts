@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { CheckInAnswer } from '../api/agent.ts';
 import { type CatalogueImage, findImage } from '../api/catalogue.ts';
-import { type Mac, parseIpv4, parseMac } from '../base/addresses.ts';
+import { type Ipv4, type Mac, parseIpv4, parseMac } from '../base/addresses.ts';
 import type { Digest } from '../base/digest.ts';
 import type { Log } from '../base/log.ts';
 import { seededRandom } from '../base/random.ts';
@@ -76,6 +76,8 @@ export interface PeerSite {
   readonly routes: SiteForHttp;
   /** Limit of what leaves for the LAN. */
   readonly lan: LanPace;
+  /** Is there a live peer of the site at this address? */
+  readonly isPeer: (address: Ipv4) => boolean;
   /** Bases of the other boot hosts, the next in rank for this machine first. */
   readonly otherBootHosts: (mac?: string) => readonly string[];
   /** For the agents of machines that boot from us. */
@@ -277,6 +279,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
       content: inCatalogue,
       evict: ({ manifest }, lastCopy) => replicas.evict(manifest.digest, lastCopy),
     },
+    isPeer: (address) => presence.peers().some((peer) => peer.address === address),
     otherBootHosts: (mac) =>
       rankBootHosts(label, parseMac(mac ?? '') ?? NO_MAC, presence.peers())
         .filter(({ httpPort }) => httpPort > 0)

@@ -35,6 +35,7 @@ import { createMachines, type Machines } from '../service/machines.ts';
 import { createTftpService } from '../service/tftp-service.ts';
 import { createWanGate } from '../service/wan-gate.ts';
 import { subnetOf } from '../swarm/beacon-net.ts';
+import { openAddresses } from './peer-addresses.ts';
 import { openPeerSite, type PeerSite } from './peer-site.ts';
 import { statsOf } from './peer-stats.ts';
 
@@ -170,7 +171,14 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     onMachineEvent: (event) => void machines.observe(event),
     onFact: doctor.observe,
   });
+  const addresses = openAddresses({
+    config,
+    interfaces,
+    isPeer: (server) => site.isPeer(server),
+    log: part('addresses'),
+  });
   const dhcp = createDhcpService({
+    ...(addresses === undefined ? {} : { addresses }),
     openUdp: doctor.openUdp,
     interfaces,
     httpPort: config.httpPort,
@@ -229,6 +237,8 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
   undo.push(() => doctor.stop());
   await dhcp.start();
   undo.push(() => dhcp.stop());
+  void addresses?.start();
+  undo.push(() => addresses?.stop());
   open = true;
   return { interfaces, httpPort, catalogue, machines, assignments };
 }

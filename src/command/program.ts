@@ -7,6 +7,7 @@ import { parseSize } from '../io/config-words.ts';
 import { FIRMWARE_NAMES } from '../sim/firmware/names.ts';
 import { addBootAssetsCommands } from './boot-assets-commands.ts';
 import { fetchCommand, verifyCommand } from './fetch.ts';
+import { addMachineCommands } from './machine-commands.ts';
 import { publishCommand } from './publish.ts';
 import { addSiteCommands } from './site-commands.ts';
 import { colours } from './terminal.ts';
@@ -30,6 +31,13 @@ function withPeerFlags(command: Command): Command {
     .option('--assign <words...>', "machine and image: --assign '*' debian-12, or '*=debian-12' (repeatable)")
     .option('--allow-non-blank', 'let --assign overwrite disks that are not blank')
     .addOption(new Option('--chain <chain>', 'way from the firmware to the agent').choices(CHAIN_WORDS))
+    .addOption(
+      new Option(
+        '--dhcp <mode>',
+        'proxy beside the DHCP server of the network, or full: give addresses, too',
+      ).choices(['proxy', 'full']),
+    )
+    .option('--dhcp-range <first-last>', 'addresses that --dhcp full gives')
     .option('--site <label>', 'label of this site (default: its subnet)')
     .option('--site-port <port>', 'TCP and UDP port for the peers of the site', Number)
     .option('--tag <word>', 'what this peer is for, e.g. boot-host (repeatable)', several)
@@ -101,22 +109,7 @@ export function buildProgram(setStatus: (status: number) => void): Command {
     .option('--listen <seconds>', 'with --probe: how long offers may take (default 3.6)', Number)
     .action(async (options) => setStatus(await (await import('./doctor.ts')).doctor(options)));
 
-  withPeer(program.command('machines'))
-    .description('every machine and how far it is, live on a terminal')
-    .option('--watch', 'go on showing changes (the default on a terminal)')
-    .option('--no-watch', 'show once')
-    .action(async (options) => (await import('./machines.ts')).machines(options));
-  withPeer(program.command('assign'))
-    .description('give a machine an image, or its own disk')
-    .argument('<machine>', "a MAC, UUID or serial, or '*' for every machine without an assignment of its own")
-    .argument('<image>', "name, name@version, or 'local' for the machine's own disk")
-    .option('--allow-non-blank', 'the disk may be overwritten although it is not blank')
-    .option('--disk <name>', 'kernel name, model or serial of the disk, when there are several')
-    .action(async (machine, image, options) => (await import('./assign.ts')).assign(machine, image, options));
-  withPeer(program.command('unassign'))
-    .description('take back what was assigned')
-    .argument('<machine>', 'as it was given to assign')
-    .action(async (machine, options) => (await import('./assign.ts')).unassign(machine, options));
+  addMachineCommands(program, withPeer, setStatus);
   withOrigins(withPeer(program.command('images')))
     .description('the catalogue of the running peer, or with --origin of an origin')
     .option('--root <file>', "the publisher's root.json")

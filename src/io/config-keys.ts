@@ -37,6 +37,8 @@ export const ChainRuleForm = z.strictObject({
   chain: z.enum(CHAIN_WORDS),
 });
 
+const ipv4 = z.string().regex(/^\d{1,3}(\.\d{1,3}){3}$/, 'must be an IPv4 address');
+
 /** `10.77.0.7` or `10.77.0.7:8068`. */
 const peerAddress = z
   .string()
@@ -64,11 +66,19 @@ export const CONFIG_KEYS = {
   busyLoad: z.number().positive(),
   chain: z.enum(CHAIN_WORDS),
   chains: z.array(ChainRuleForm).max(256),
+  dhcp: z.enum(['proxy', 'full']),
+  dhcpNameServers: z.array(ipv4).max(8),
+  dhcpRange: z
+    .string()
+    .regex(/^[\d.]+ *- *[\d.]+$/, 'must be two addresses: 10.0.0.100-10.0.0.199')
+    .nullable(),
+  dhcpRouter: ipv4.nullable(),
   httpPort: z.number().int().min(1).max(65_535),
   interfaces: z.array(z.string().min(1)),
   json: z.boolean(),
   keepFreeBytes: z.number().int().nonnegative(),
   lanLimit: rate,
+  leaseMinutes: z.number().min(2).max(10_080),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']),
   observe: z.boolean(),
   origins: z.array(url),
@@ -131,6 +141,18 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
     means:
       'Other ways for some machines, the first that fits: a list of `{machine?, architecture?, transport?, chain}`; machine is a MAC, a UUID or `tag:<word>`, architecture e.g. `uefi-x64`, transport `tftp` or `http`.',
   },
+  dhcp: {
+    means:
+      '`proxy`: the network has a DHCP server, which gives the addresses. `full`: this peer gives them, too, on an isolated staging network, and only while no other DHCP server is heard.',
+    flag: '--dhcp <mode>',
+  },
+  dhcpNameServers: { means: 'Name servers that `dhcp: full` tells of.' },
+  dhcpRange: {
+    means:
+      'Addresses that `dhcp: full` gives, e.g. `10.0.0.100-10.0.0.199`; null: the upper half of the subnet.',
+    flag: '--dhcp-range <first-last>',
+  },
+  dhcpRouter: { means: 'Router that `dhcp: full` tells of; null: none.' },
   httpPort: {
     means: 'TCP port for scripts, boot files, content and administration.',
     flag: '--http-port <port>',
@@ -145,6 +167,7 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
     means:
       'Bytes per second that this peer sends to others of the site at most; null for no limit. `peerboot limit --lan` overrides it.',
   },
+  leaseMinutes: { means: 'How long an address given by `dhcp: full` is good for.' },
   logLevel: { means: 'Least level of the lines that are logged.', flag: '--log-level <level>' },
   observe: { means: 'Print what would be answered to PXE clients and send nothing.', flag: '--observe' },
   origins: {
@@ -225,11 +248,16 @@ export const FIXED_DEFAULTS = {
   busyLoad: 2,
   chain: 'auto',
   chains: [],
+  dhcp: 'proxy',
+  dhcpNameServers: [],
+  dhcpRange: null,
+  dhcpRouter: null,
   httpPort: DEFAULT_HTTP_PORT,
   interfaces: [],
   json: false,
   keepFreeBytes: 0,
   lanLimit: null,
+  leaseMinutes: 60,
   logLevel: 'info',
   observe: false,
   origins: [],

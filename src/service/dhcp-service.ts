@@ -14,6 +14,7 @@ import { DHCP_SERVER_PORT, type Endpoint, PXE_PORT, type ServerPort } from '../d
 import { OPTIONS, readOption } from '../dhcp/options.ts';
 import { type DhcpPacket, decodePacket, encodePacket } from '../dhcp/packet.ts';
 import type { OpenUdp, ServedInterface, UdpSocket } from '../dhcp/ports.ts';
+import type { AddressService } from './address-service.ts';
 import type { TurnTaker } from './boot-turns.ts';
 
 export interface DhcpServiceOptions {
@@ -31,6 +32,8 @@ export interface DhcpServiceOptions {
   readonly chainRules?: readonly ChainRule[];
   /** What the chain of a machine depends on; absent: nothing is known of any. */
   readonly chains?: ChainsPort;
+  /** Gives addresses, too: there is no other DHCP server. */
+  readonly addresses?: Pick<AddressService, 'receive'>;
   /** Whose turn it is among the site's boot hosts; absent: always ours, at once. */
   readonly turns?: Pick<TurnTaker, 'rank' | 'take'>;
   readonly log: Log;
@@ -108,6 +111,11 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
       ignore('malformed', source, { detail: packet.message });
       return;
     }
+    if (options.addresses !== undefined && listener.port === DHCP_SERVER_PORT) {
+      options.addresses.receive(packet, source, (reply, to) =>
+        sendFrom(interfaces[0], DHCP_SERVER_PORT, reply, to),
+      );
+    }
     const client = classifyClient(packet);
     const { mac } = client.identity;
     const isFirmware = isBootClient(client) && client.kind !== 'ipxe';
@@ -175,9 +183,19 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
     }
     replies += 1;
     note('info', 'answered', fields, 'answered boot request');
+    sendFrom(served, port, encodePacket(decision.packet), destination, fields);
+  }
+
+  function sendFrom(
+    served: ServedInterface | undefined,
+    port: ServerPort,
+    bytes: Uint8Array,
+    to: Endpoint,
+    fields: () => object = () => ({ to: `${to.address}:${to.port}` }),
+  ): void {
     senders
-      .get(`${served.address}:${port}`)
-      ?.send(encodePacket(decision.packet), destination)
+      .get(`${served?.address}:${port}`)
+      ?.send(bytes, to)
       .catch((error: unknown) => {
         sendErrors += 1;
         note('warn', 'send-error', () => ({ ...fields(), error: String(error) }), 'could not answer');

@@ -105,10 +105,10 @@ export interface LineSetup {
 
 /** For `peerboot site`: who feeds whom. */
 export interface LineState {
+  readonly strategy: 'line' | 'swarm';
   readonly feeder: SourceId | undefined;
   readonly depth: number;
   readonly held: number;
-  readonly strategy: 'line' | 'swarm';
   readonly rate: number;
   readonly followers: readonly {
     readonly id: PeerId;

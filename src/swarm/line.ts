@@ -97,9 +97,9 @@ class Line implements LineMachine {
     const { now, heldCount, paused } = this.#core;
     const crosses = this.#wants.fetchedFrom('wan').size > 0;
     return {
+      strategy: 'line',
       feeder: feeder?.ref.id ?? (crosses ? 'wan' : undefined),
       depth: this.#standing().depth,
-      strategy: 'line',
       held: heldCount,
       rate: Math.round(this.#core.intake.rate(now)),
       followers: this.#followers.rates(),
@@ -202,10 +202,10 @@ class Line implements LineMachine {
     const other = this.#wants.sourceOf(row);
     if (other !== undefined && other !== from) this.#core.act({ kind: 'cancel', row, from: other });
     this.#core.setHeld(row, true);
+    this.#nowhere.delete(row);
     const waiting = this.#wants.settle(row);
     if (from === 'wan') this.#wan.arrived(row);
     else this.#up.came(from, bytes);
-    this.#nowhere.delete(row);
     this.#followers.pass(row, waiting);
     if (!this.#core.complete) return;
     this.#core.note('complete', `${this.#core.setup.rows} chunks`);
@@ -222,10 +222,10 @@ class Line implements LineMachine {
         this.#up.lose('banned', true);
         return;
       }
+      if (why === 'missing') this.#nowhere.add(row);
       this.#wants.requeue(row, now + this.#core.limits.retryMs[0]);
       this.#up.missed(from, what);
       return;
-      if (why === 'missing') this.#nowhere.add(row);
     }
     if (why !== 'missing') {
       this.#wan.failed(now);
@@ -310,10 +310,10 @@ class Line implements LineMachine {
    * wrong, a feeder does not deliver, is set aside as stalled, and the WAN is crossed all the same.
    */
   #isFrontier(row: Row): boolean {
+    if (this.#nowhere.has(row)) return true;
     return row >= Math.max(this.#core.siteBest, this.#core.heldCount, this.#followers.mostHeld());
   }
 
-    if (this.#nowhere.has(row)) return true;
   #route(row: Row): SourceId | undefined {
     const { isDesignated, now, limits, setup } = this.#core;
     const feeder = this.#up.source;

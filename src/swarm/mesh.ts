@@ -304,11 +304,11 @@ class Mesh implements LineMachine {
   #cancelUnwanted(row: Row): void {
     const from = this.#wants.sourceOf(row);
     if (from === undefined || this.#wants.isWanted(row)) return;
-    this.#core.act({ kind: 'cancel', row, from });
     this.#cancel(row, from);
   }
 
   #cancel(row: Row, from: SourceId): void {
+    this.#core.act({ kind: 'cancel', row, from });
     this.#wants.requeue(row);
   }
 
@@ -340,8 +340,8 @@ class Mesh implements LineMachine {
       else this.#ask(row, from);
     }
     this.#wan.noteCrossing(this.#core, this.#wants.fetchedFrom('wan').size > 0);
-  }
     if (this.#wants.peek() === undefined) this.#endgame();
+  }
 
   #ask(row: Row, from: SourceId): void {
     const { now } = this.#core;

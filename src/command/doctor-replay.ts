@@ -62,13 +62,24 @@ export function attemptJson(attempt: Attempt): object {
 
 const WIDTH = 110;
 
+function paragraph(attempt: Attempt): string {
+  return bootParagraph(attempt.mac ?? attempt.uuid, attempt);
+}
+
 /** Who, the verdict, what was seen, and what to do. */
-export function paragraph({ mac, uuid, firmware, verdict, evidence, remedy }: Attempt): string {
+export function bootParagraph(
+  who: string | undefined,
+  {
+    firmware,
+    verdict,
+    evidence,
+    remedy,
+  }: Pick<Attempt, 'firmware' | 'evidence' | 'remedy'> & { verdict: string },
+): string {
   const fine = verdict === 'booted' || verdict === 'size-probe-only';
   const mark = fine ? colours.green('✔') : verdict === 'unknown' ? colours.yellow('?') : colours.red('✖');
-  const who = mac ?? uuid ?? 'a machine that told no MAC';
   return [
-    `${mark} ${colours.bold(who)} (${firmware}): ${colours.bold(verdict)}`,
+    `${mark} ${colours.bold(who ?? 'a machine that told no MAC')} (${firmware}): ${colours.bold(verdict)}`,
     ...wrap(`${evidence.join('; ')}.`, '    '),
     ...wrap(remedy, `  ${colours.cyan('→')} `, '    '),
   ].join('\n');

@@ -9,19 +9,28 @@ const BAR_CELLS = 20;
 export function ladderLines(machines: readonly MachineView[], wallMs: number): string[] {
   if (machines.length === 0) return [colours.dim('No machine has been heard yet.')];
   const sorted = [...machines].sort((a, b) => b.lastSeenMs - a.lastSeenMs);
+  const judged = machines.some(({ boot }) => boot !== undefined);
   const rows = sorted.map((machine) => [
     colours.bold(nameOf(machine)),
     machine.identity.macs[0] ?? '',
     machine.address ?? '',
     [machine.firmware, machine.chain].filter((word) => word !== undefined).join(' '),
     rungsOf(machine),
+    ...(judged ? [verdictOf(machine)] : []),
     `${detailOf(machine)}${colours.dim(` ${age(wallMs - machine.lastSeenMs)} ago`)}`,
   ]);
   const lines = formatTable(rows).split('\n');
   return sorted.flatMap((machine, i) => [
     lines[i] ?? '',
-    ...(machine.failure === undefined ? [] : [`    ${colours.cyan('→')} ${machine.failure.remedy}`]),
+    ...remediesOf(machine).map((remedy) => `    ${colours.cyan('→')} ${remedy}`),
   ]);
+}
+
+/** Of the failure of its agent, or of a boot that did not get so far. */
+function remediesOf({ failure, boot }: MachineView): string[] {
+  if (failure !== undefined) return [failure.remedy];
+  const fine = boot === undefined || boot.verdict === 'booted' || boot.verdict === 'size-probe-only';
+  return fine ? [] : [boot.remedy];
 }
 
 function nameOf({ identity, id }: MachineView): string {
@@ -39,6 +48,13 @@ function rungsOf(machine: MachineView): string {
   );
   const paint = machine.rung === 'done' ? colours.green : colours.cyan;
   return `${paint(marks)} ${machine.rung}`;
+}
+
+/** The doctor's word on its last boot from the network. */
+function verdictOf({ boot }: MachineView): string {
+  if (boot === undefined) return '';
+  const fine = boot.verdict === 'booted' || boot.verdict === 'size-probe-only';
+  return fine ? colours.dim(boot.verdict) : colours.red(boot.verdict);
 }
 
 function detailOf(machine: MachineView): string {

@@ -91,8 +91,25 @@ export function createDoctor(options: DoctorOptions): Doctor {
     if (!(packet instanceof WireError)) step({ kind: 'dhcp', packet, source, target });
   }
 
+  /** An agent that comes after its attempt was judged proves that verdict wrong. */
+  function correct(macs: readonly Mac[]): void {
+    const found = macs.flatMap((mac) => last.get(mac) ?? [])[0];
+    if (found === undefined || found.verdict === 'booted') return;
+    tell({
+      ...found,
+      verdict: 'booted',
+      evidence: [...found.evidence, 'later: the agent checked in after all'],
+      remedy: 'Nothing is wrong.',
+      endedMs: clock.nowMs(),
+      wallMs: clock.wallMs(),
+    });
+  }
+
   return {
-    observe: step,
+    observe(fact) {
+      step(fact);
+      if (fact.kind === 'check-in') correct(fact.macs);
+    },
     async openUdp(udp) {
       const { address, port } = udp.local;
       const target = { address: address === ANY_ADDRESS ? LIMITED_BROADCAST : address, port };

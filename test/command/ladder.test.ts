@@ -42,6 +42,19 @@ describe('the ladder', () => {
     ]);
   });
 
+  it('has a column for verdicts once there is one, and the remedy of a boot that failed', () => {
+    const boot = { firmware: 'uefi-x64', evidence: [], wallMs: 0 };
+    const [first, second, third] = lines(
+      machine({ id: 'new', lastSeenMs: 5_000, boot: { ...boot, verdict: 'no-address', remedy: 'Mend it.' } }),
+      machine({ boot: { ...boot, verdict: 'booted', remedy: 'Nothing is wrong.' } }),
+    );
+    expect([first, second, third]).toEqual([
+      'new  52:54:00:12:34:56      ◐○○○○○○ seen  no-address   1 s ago',
+      '    → Mend it.',
+      'm1   52:54:00:12:34:56      ◐○○○○○○ seen  booted       5 s ago',
+    ]);
+  });
+
   it('has the one heard last first, and says so when there is none', () => {
     const [first] = lines(machine({ id: 'old' }), machine({ id: 'new', lastSeenMs: 5_000 }));
     expect(first).toMatch(/^new/);

@@ -54,6 +54,7 @@ export const HOST_NEEDS: readonly HostNeed[] = [
   { needs: 'zstd', debianPackage: 'zstd', purposes: ['test', 'bench'] },
   { needs: 'aria2c', debianPackage: 'aria2', purposes: ['bench'] },
   { needs: 'udp-sender', debianPackage: 'udpcast', purposes: ['bench'] },
+  { needs: 'zbarimg', debianPackage: 'zbar-tools', purposes: ['test'] },
   { needs: 'casync', debianPackage: 'casync', purposes: ['bench'] },
   { needs: '/bin/busybox', debianPackage: 'busybox-static', purposes: ['test', 'bench'] },
 ];

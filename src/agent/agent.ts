@@ -1,9 +1,11 @@
 // The agent's life: network, check-in, the peer's plan, and again after every failure until the machine is done.
 import { AGENT_API_VERSION, type CheckInAnswer, type Plan } from '../api/agent.ts';
+import { ROUTES } from '../api/routes.ts';
 import { isPeerbootError, PeerbootError, unreachable } from '../base/errors.ts';
 import { FollowImage } from './follow-image.ts';
 import { Narrator } from './narrator.ts';
 import type { Address, AgentPorts } from './ports.ts';
+import type { ScreenState } from './screen.ts';
 
 export interface AgentOptions {
   readonly version: string;
@@ -55,6 +57,7 @@ export async function runAgent(ports: AgentPorts, options: AgentOptions): Promis
       apiVersion: AGENT_API_VERSION,
       bootId: options.bootId,
       wallMs: ports.clock.wallMs(),
+      ...(follow.ticket === undefined ? {} : { ticket: follow.ticket }),
     });
   const follow = new FollowImage(ports, narrator, { bootId: options.bootId, timing, ask });
 
@@ -67,10 +70,14 @@ export async function runAgent(ports: AgentPorts, options: AgentOptions): Promis
     if (left) return;
   }
 
+  function approvalOf(code: string | undefined): ScreenState['approval'] {
+    return code === undefined ? undefined : { code, page: peer.base + ROUTES.approve };
+  }
+
   async function followPlan(answer: CheckInAnswer, plan: Plan): Promise<boolean> {
     switch (plan.kind) {
       case 'wait':
-        narrator.step('wait', { note: plan.reason });
+        narrator.step('wait', { note: plan.reason, approval: approvalOf(plan.code) });
         await pause(ports, plan.retryAfterMs);
         return false;
       case 'local-boot':

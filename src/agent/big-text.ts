@@ -14,6 +14,17 @@ const GLYPHS: Readonly<Record<string, readonly string[]>> = {
   '9': ['.###.', '#...#', '.####', '....#', '.###.'],
   '%': ['##..#', '##.#.', '..#..', '.#.##', '#..##'],
   A: ['.###.', '#...#', '#####', '#...#', '#...#'],
+  C: ['.####', '#....', '#....', '#....', '.####'],
+  G: ['.####', '#....', '#..##', '#...#', '.####'],
+  H: ['#...#', '#...#', '#####', '#...#', '#...#'],
+  J: ['..###', '....#', '....#', '#...#', '.###.'],
+  K: ['#...#', '#..#.', '###..', '#..#.', '#...#'],
+  M: ['#...#', '##.##', '#.#.#', '#...#', '#...#'],
+  P: ['####.', '#...#', '####.', '#....', '#....'],
+  Q: ['.###.', '#...#', '#.#.#', '#..#.', '.##.#'],
+  V: ['#...#', '#...#', '#...#', '.#.#.', '..#..'],
+  X: ['#...#', '.#.#.', '..#..', '.#.#.', '#...#'],
+  Z: ['#####', '...#.', '..#..', '.#...', '#####'],
   B: ['####.', '#...#', '####.', '#...#', '####.'],
   D: ['####.', '#...#', '#...#', '#...#', '####.'],
   E: ['#####', '#....', '####.', '#....', '#####'],
@@ -28,8 +39,8 @@ const GLYPHS: Readonly<Record<string, readonly string[]>> = {
   W: ['#...#', '#...#', '#.#.#', '##.##', '#...#'],
 };
 
-/** Lines of `5 × scale` rows; characters without a glyph become a gap. */
-export function bigText(text: string, scale = 1): readonly string[] {
+/** Lines of `5 × scale` rows; characters without a glyph become a gap. With one column a dot, letters are narrow. */
+export function bigText(text: string, scale = 1, dotColumns = 2): readonly string[] {
   const glyphs = Array.from(
     text,
     (character) => GLYPHS[character] ?? Array.from({ length: 5 }, () => '.....'),
@@ -37,7 +48,7 @@ export function bigText(text: string, scale = 1): readonly string[] {
   const lines = Array.from({ length: 5 }, (_, row) =>
     glyphs
       .map((glyph) =>
-        Array.from(glyph[row] ?? '', (dot) => (dot === '#' ? '█' : ' ').repeat(2 * scale)).join(''),
+        Array.from(glyph[row] ?? '', (dot) => (dot === '#' ? '█' : ' ').repeat(dotColumns * scale)).join(''),
       )
       .join('  '.repeat(scale)),
   );

@@ -1,8 +1,10 @@
 // Follows an image plan: looks the image up, chooses the disk, images it, tells how it goes, and finishes.
 import type { CheckInAnswer, Plan } from '../api/agent.ts';
+import type { Receipt } from '../api/identity.ts';
 import { ROUTES } from '../api/routes.ts';
 import type { Digest } from '../base/digest.ts';
 import { PeerbootError } from '../base/errors.ts';
+import { ticketId } from '../boot/ticket.ts';
 import { chooseDisk, diskText } from '../imaging/disk-choice.ts';
 import { isWithheld } from '../imaging/proof.ts';
 import type { TargetDisk } from '../imaging/target-disk.ts';
@@ -45,6 +47,12 @@ export class FollowImage {
   #refetchedChunks = 0;
   #servedBytes = 0;
   #diskName: string | undefined;
+  #ticket: string | undefined;
+
+  /** Of the plan that is being followed. */
+  get ticket(): string | undefined {
+    return this.#ticket;
+  }
 
   constructor(ports: AgentPorts, narrator: Narrator, options: FollowOptions) {
     this.#ports = ports;
@@ -57,8 +65,11 @@ export class FollowImage {
     const bases = [this.#ports.peer.base + ROUTES.content, ...answer.sources];
     if (answer.swarm !== undefined) this.#ports.site.open(answer.swarm, { wan: answer.sources.length > 0 });
     const source = this.#ports.content.open(bases, this.#served);
+    this.#ticket = plan.ticket;
+    if (plan.name !== undefined) this.#narrator.tell({ name: plan.name });
     try {
       const begun = await this.#begin(source, answer, plan);
+      begun.imaging.receipt = receiptOf(answer.machine, plan);
       const sealed = await this.#drive(answer.machine, plan, source, begun);
       if (sealed === undefined) {
         await this.#giveUp(begun);
@@ -153,7 +164,7 @@ export class FollowImage {
       if (over) break;
       this.#show();
       const next = await this.#report(machine);
-      if (next === 'restart' && (await this.#isOtherImage(plan))) return undefined;
+      if (next === 'restart' && (await this.#isOtherImage(plan, imaging))) return undefined;
     }
     await work;
     return sealed;
@@ -163,13 +174,15 @@ export class FollowImage {
    * A peer that was restarted asks for a check-in. Only another image ends what has been begun: a peer that has
    * forgotten its assignments says local-boot, and a half-written disk cannot boot.
    */
-  async #isOtherImage(plan: ImagePlan): Promise<boolean> {
+  async #isOtherImage(plan: ImagePlan, imaging: Imaging): Promise<boolean> {
     try {
-      const { plan: now } = await this.#options.ask();
-      return (
-        now.kind === 'image' &&
-        (now.image.name !== plan.image.name || now.image.version !== plan.image.version)
-      );
+      const { machine, plan: now } = await this.#options.ask();
+      if (now.kind !== 'image') return false;
+      if (now.image.name !== plan.image.name || now.image.version !== plan.image.version) return true;
+      // The same image, assigned anew or by a peer that has forgotten: it goes on under the ticket of now.
+      this.#ticket = now.ticket;
+      imaging.receipt = receiptOf(machine, now);
+      return false;
     } catch (error) {
       this.#ports.log.info({ err: error }, 'check-in during imaging failed');
       return false;
@@ -226,7 +239,11 @@ export class FollowImage {
     };
     try {
       const report = this.#narrator.report(machine, this.#options.bootId, counts, this.#diskName);
-      return (await this.#ports.peer.report(report)).next;
+      const proof = {
+        ...(this.#ticket === undefined ? {} : { ticket: this.#ticket }),
+        ...(this.#begun?.imaging.wiped === true ? { wiped: true } : {}),
+      };
+      return (await this.#ports.peer.report({ ...report, ...proof })).next;
     } catch (error) {
       this.#ports.log.info({ err: error }, 'report not delivered');
       return undefined;
@@ -256,6 +273,13 @@ export class FollowImage {
     if (this.#narrator.state.step === 'failed') this.#narrator.tell(change);
     else this.#narrator.step(step, change);
   }
+}
+
+/** Without a ticket (a peer of another make) there is nothing to be told apart by it later. */
+function receiptOf(machine: string, { image, name, ticket }: ImagePlan): Receipt | undefined {
+  if (ticket === undefined) return undefined;
+  const named = name === undefined ? {} : { name };
+  return { ticket: ticketId(ticket), machine, image: `${image.name}@${image.version}`, ...named };
 }
 
 /** Image bytes that are read back in pieces; the withheld ends are read back when they are written. */

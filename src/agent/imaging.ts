@@ -1,13 +1,15 @@
 // Drives one imaging: performs what the session machine asks for with the source and the disk, and tells it the outcome.
 
+import type { Receipt } from '../api/identity.ts';
 import { equalBytes } from '../base/bytes.ts';
 import type { Digest } from '../base/digest.ts';
 import { assert, isPeerbootError, PeerbootError, unreachable } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Clock, Timers } from '../base/time.ts';
 import type { ChunkSource } from '../chunk/ports.ts';
-import { espOf, type GptPartition, TABLE_BYTES } from '../imaging/layout.ts';
+import { espOf, type Gpt, type GptPartition, TABLE_BYTES } from '../imaging/layout.ts';
 import { isWithheld, type Piece } from '../imaging/proof.ts';
+import { encodeReceipt, hasRoomForReceipt, parseReceipt, RECEIPT_OFFSET } from '../imaging/receipt.ts';
 import { planSeal } from '../imaging/seal.ts';
 import { type FetchFailure, Session, type SessionAction, type SessionEvent } from '../imaging/session.ts';
 import type { TargetDisk } from '../imaging/target-disk.ts';
@@ -50,6 +52,10 @@ export class Imaging {
   readonly totalPlainBytes: number;
   fetchedBytes = 0;
   refetchedChunks = 0;
+  /** Are the disk's ends zeroed? From then on what they hold tells whether this imaging was finished. */
+  wiped = false;
+  /** Left on the disk when it is sealed, if its table has room. */
+  receipt: Receipt | undefined;
   readonly #ports: ImagingPorts;
   readonly #tables: ImageTables;
   #sources: ImagingSources | undefined;
@@ -79,6 +85,7 @@ export class Imaging {
       this.#dispatch({ kind: 'resume' });
     } else {
       await this.#ports.disk.wipe();
+      this.wiped = true;
       this.#dispatch({ kind: 'start' });
     }
     return this.#outcome.promise;
@@ -231,8 +238,26 @@ export class Imaging {
         `the table or boot sector at byte ${offset} reads back differently`,
       );
     }
+    if (plan.gpt !== undefined) await this.#leaveReceipt(plan.gpt);
     this.#sealed = { system: plan.gpt === undefined ? undefined : espOf(plan.gpt) };
     return { kind: 'sealed' };
+  }
+
+  /** A receipt from elsewhere came with an image that was made of an imaged disk; anything else there is the image's own. */
+  async #leaveReceipt(gpt: Gpt): Promise<void> {
+    const { disk, log } = this.#ports;
+    if (this.receipt === undefined || !hasRoomForReceipt(gpt)) return;
+    const sector = encodeReceipt(this.receipt);
+    const there = await disk.read(RECEIPT_OFFSET, sector.length);
+    if (there.some((byte) => byte !== 0) && parseReceipt(there) === undefined) {
+      log.warn(
+        { offset: RECEIPT_OFFSET },
+        'no receipt is left: the image has data in the gap before its partitions',
+      );
+      return;
+    }
+    await disk.write(RECEIPT_OFFSET, sector);
+    await disk.flush();
   }
 }
 

@@ -36,6 +36,7 @@ export class Narrator {
     this.tell({
       step,
       note: undefined,
+      approval: undefined,
       failure: undefined,
       progress: undefined,
       feeding: undefined,

@@ -2,14 +2,17 @@
 import type { ScreenSize, Tone } from './screen.ts';
 
 const ESC = '\u001b[';
-/** White on blue, black on amber, white on green, white on red: told apart from across the room. */
+/** White on blue, black on amber, black on white, white on green, white on red: told apart from across the room. */
 const COLOURS: Readonly<Record<Tone, string>> = {
   work: '0;1;37;44',
   wait: '0;30;43',
+  ask: '0;30;47',
   done: '0;1;37;42',
   failed: '0;1;37;41',
 };
 const TITLE = '0;30;47';
+/** Where all the rest is black on white. */
+const TITLE_OF_ASKING = '0;1;37;44';
 
 /** Before the first picture: cursor off, no blanking, no power-down of the screen, all black, wrap off. */
 export const SETTLE = `\u001bc${ESC}?25l${ESC}9;0]${ESC}14;0]${ESC}?7l`;
@@ -24,9 +27,14 @@ export function paint(
   return lines
     .flatMap((line, i) => {
       if (same && before.lines[i] === line) return [];
-      return [`${ESC}${i + 1};1H${ESC}${i === 0 ? TITLE : COLOURS[tone]}m${line}`];
+      return [`${ESC}${i + 1};1H${ESC}${colourOf(i, tone)}m${line}`];
     })
     .join('');
+}
+
+function colourOf(line: number, tone: Tone): string {
+  if (line > 0) return COLOURS[tone];
+  return tone === 'ask' ? TITLE_OF_ASKING : TITLE;
 }
 
 /** The last cell of the last line is left alone by terminals that would scroll; ours is told not to. */

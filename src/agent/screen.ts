@@ -1,5 +1,6 @@
 // What the target shows a technician: a pure picture of its state, as a text screen and as one line for the serial port.
 import { bytesText } from '../imaging/disk-choice.ts';
+import { approvalPicture } from './approval-screen.ts';
 import { bigText } from './big-text.ts';
 
 export type Step =
@@ -31,6 +32,10 @@ export interface ScreenState {
   readonly progress?: ScreenProgress | undefined;
   /** Whom this machine feeds meanwhile. */
   readonly feeding?: { readonly peers: number; readonly bytesPerSecond: number } | undefined;
+  /** As the machine was named. */
+  readonly name?: string | undefined;
+  /** It waits to be approved: the code, and the page for phones. */
+  readonly approval?: { readonly code: string; readonly page: string } | undefined;
   /** Why it waits, while it goes on trying. */
   readonly note?: string | undefined;
   readonly failure?: { readonly code: string; readonly what: string; readonly remedy: string } | undefined;
@@ -49,7 +54,8 @@ export interface ScreenSize {
   readonly rows: number;
 }
 
-export type Tone = 'work' | 'wait' | 'done' | 'failed';
+/** `ask` is black on white: a QR code is read only in that order. */
+export type Tone = 'work' | 'wait' | 'ask' | 'done' | 'failed';
 
 export const VGA_TEXT: ScreenSize = { columns: 80, rows: 25 };
 
@@ -70,6 +76,7 @@ const STAGES_DONE: Readonly<Record<Step, number>> = {
 export function toneOf(state: ScreenState): Tone {
   if (state.step === 'failed') return 'failed';
   if (state.step === 'done' || state.step === 'leave') return 'done';
+  if (state.approval !== undefined) return 'ask';
   return state.note === undefined ? 'work' : 'wait';
 }
 
@@ -77,15 +84,24 @@ export function toneOf(state: ScreenState): Tone {
 export function renderScreen(state: ScreenState, size: ScreenSize = VGA_TEXT): readonly string[] {
   const scale = Math.max(1, Math.min(Math.floor(size.columns / 80), Math.floor(size.rows / 25)));
   const width = Math.min(size.columns, 80 * scale) - 4;
-  const body = [
-    '',
-    ...bigText(bigWord(state), scale),
-    '',
-    ...(state.failure === undefined ? working(state, width, scale) : failed(state.failure, width)),
-    '',
-    '─'.repeat(width),
-    ...facts(state, width),
-  ];
+  const { approval } = state;
+  const body =
+    approval !== undefined
+      ? [
+          '',
+          ...approvalPicture({ ...approval, serial: state.serial }, width, scale),
+          '',
+          ...facts(state, width),
+        ]
+      : [
+          '',
+          ...bigText(bigWord(state), scale),
+          '',
+          ...(state.failure === undefined ? working(state, width, scale) : failed(state.failure, width)),
+          '',
+          '─'.repeat(width),
+          ...facts(state, width),
+        ];
   const room = size.rows - 3;
   const above = Math.max(0, Math.floor((room - body.length) / 3));
   const lines = [...Array.from({ length: above }, () => ''), ...body].slice(0, room);
@@ -179,7 +195,7 @@ function facts(state: ScreenState, width: number): string[] {
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['Machine', [state.product, state.serial && `serial ${state.serial}`].filter(Boolean).join(', ')],
     ['Network', [state.mac, state.address].filter(Boolean).join('  ')],
-    ['Id', state.machine],
+    ['Id', [state.machine, state.name].filter(Boolean).join('  ')],
     ['Peer', state.peer],
     ['Image', state.image],
     ['Disk', state.disk],
@@ -223,7 +239,7 @@ function sentence(text: string): string {
 
 /** Cut or filled to the width; `right` is put at the right edge. What VGA cannot show becomes `?`. */
 function fitted(text: string, width: number, right = ''): string {
-  const clean = text.replaceAll(/[^\x20-\x7e█░─√■·]/gu, '?');
+  const clean = text.replaceAll(/[^\x20-\x7e█▀▄░─√■·]/gu, '?');
   const end = right.replaceAll(/[^\x20-\x7e]/gu, '?').slice(0, width);
   return clean.slice(0, width - end.length).padEnd(width - end.length) + end;
 }
@@ -250,6 +266,7 @@ function wrap(text: string, width: number): string[] {
 export function serialLine(state: ScreenState): { readonly topic: string; readonly line: string } {
   const { step, progress, failure, note } = state;
   const about: string[] = [step];
+  if (state.approval !== undefined) about.push(`code ${state.approval.code}`);
   if (failure !== undefined) about.push(`${failure.code}: ${failure.what} Remedy: ${failure.remedy}`);
   else if (note !== undefined) about.push(`waiting: ${note}`);
   const topic = about.join(' ');

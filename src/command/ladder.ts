@@ -33,9 +33,9 @@ function remediesOf({ failure, boot }: MachineView): string[] {
   return fine ? [] : [boot.remedy];
 }
 
-function nameOf({ identity, id }: MachineView): string {
+function nameOf({ identity, id, name }: MachineView): string {
   const { product, serial } = identity;
-  return [product, serial].filter((part) => part !== undefined).join(' ') || id;
+  return [name, product, serial].filter((part) => part !== undefined).join(' ') || id;
 }
 
 /** `●●●◐○○○`: reached, now, still to come. */
@@ -60,6 +60,10 @@ function verdictOf({ boot }: MachineView): string {
 function detailOf(machine: MachineView): string {
   if (machine.failure !== undefined) return colours.red(`${machine.failure.code} ${machine.failure.what}`);
   const parts: string[] = [];
+  if (machine.waiting !== undefined) {
+    const { code } = machine.waiting;
+    parts.push(colours.yellow(`waits to be approved: ${code.slice(0, 4)} ${code.slice(4)}`));
+  }
   if (machine.image !== undefined) parts.push(machine.image);
   if (machine.percent !== undefined && (machine.rung === 'imaging' || machine.rung === 'verifying')) {
     parts.push(bar(machine.percent), `${machine.percent.toFixed(0).padStart(3)} %`);

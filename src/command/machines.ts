@@ -7,16 +7,20 @@ import { printJson } from './terminal.ts';
 
 export interface MachinesOptions extends PeerAddressOptions {
   readonly watch?: boolean;
+  /** Only those that wait to be approved. */
+  readonly waiting?: boolean;
   readonly json?: boolean;
 }
 
 /** With `--json` one line `{"machines":[…]}`, or with `--watch` one line for each change. */
 export async function machines(options: MachinesOptions): Promise<void> {
   const client = adminClient(options);
-  const live = options.watch ?? (process.stdout.isTTY === true && options.json !== true);
+  const live =
+    options.watch ?? (process.stdout.isTTY === true && options.json !== true && options.waiting !== true);
   if (!live) {
     const answer = (await client.get(ROUTES.machines)) as { machines: unknown };
-    const list = MachineView.array().parse(answer.machines);
+    const all = MachineView.array().parse(answer.machines);
+    const list = options.waiting === true ? all.filter(({ waiting }) => waiting !== undefined) : all;
     if (options.json === true) printJson({ machines: list });
     else console.log(ladderLines(list, Date.now()).join('\n'));
     return;
@@ -27,7 +31,9 @@ export async function machines(options: MachinesOptions): Promise<void> {
   const show = options.json === true ? (one: MachineView) => printJson(one) : redraw(client.base);
   try {
     for await (const event of serverEvents(client.stream(ROUTES.machineEvents, ended.signal))) {
-      if (event.name === 'machine') show(MachineView.parse(JSON.parse(event.data)));
+      if (event.name !== 'machine') continue;
+      const machine = MachineView.parse(JSON.parse(event.data));
+      if (options.waiting !== true || machine.waiting !== undefined) show(machine);
     }
   } catch (error) {
     if (!ended.signal.aborted) throw error;

@@ -2,6 +2,7 @@
 import type { DiskContent } from '../api/identity.ts';
 import { fromText, toText, viewOf } from '../base/bytes.ts';
 import { parseGpt, TABLE_BYTES } from './layout.ts';
+import { parseReceipt, RECEIPT_OFFSET } from './receipt.ts';
 
 const SECTOR = 512;
 /** Covers all magics below: btrfs has its own at 64 KiB. */
@@ -68,7 +69,13 @@ export function describeDisk(name: string, sizeBytes: number, read: ReadDisk): D
     return { name: partitionName(name, partition.number), sizeBytes: partition.sizeBytes, ...known };
   });
   const table = gpt !== undefined ? 'gpt' : found !== undefined ? 'mbr' : undefined;
-  return { blank: false, ...(table === undefined ? {} : { table }), partitions };
+  const receipt = parseReceipt(start.subarray(RECEIPT_OFFSET));
+  return {
+    blank: false,
+    ...(table === undefined ? {} : { table }),
+    partitions,
+    ...(receipt === undefined ? {} : { receipt }),
+  };
 }
 
 /** A loop, for it goes over megabytes of each disk at every check-in. */

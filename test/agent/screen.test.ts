@@ -43,6 +43,12 @@ const states: Readonly<Record<string, ScreenState>> = {
     step: 'wait',
     note: 'debian-12 is assigned to it, but this peer has no such image yet',
   },
+  approval: {
+    ...machine,
+    step: 'wait',
+    note: 'no image is assigned to it; it waits to be approved',
+    approval: { code: 'BCDFGHJK', page: 'http://10.77.0.2:8067/approve' },
+  },
   imaging: {
     ...target,
     step: 'imaging',

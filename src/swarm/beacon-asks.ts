@@ -2,7 +2,7 @@
 import { type Random, randomInt } from '../base/random.ts';
 import type { MonotonicMs } from '../base/time.ts';
 import { DEAD_MS, overdueMs, PROBE_MS, spreadMs } from './beacon-pace.ts';
-import type { BeaconEndpoint, BeaconTable, HeardPeer } from './beacon-table.ts';
+import type { BeaconEndpoint, BeaconPath, BeaconTable, HeardPeer } from './beacon-table.ts';
 
 const ASK_AGAIN_MS = 300;
 const LONGEST_ASK_MS = 6_400;
@@ -66,10 +66,10 @@ export function listenForSilence(table: BeaconTable, now: MonotonicMs): Silence 
     }
     if (peer.probes > 0 && now < peer.probeAt) continue;
     // Each way in turn: only one of its interfaces may be cut off.
-    const path = peer.paths[peer.probes % peer.paths.length] ?? peer.path;
+    const { endpoint } = peer.paths[peer.probes % peer.paths.length] as BeaconPath;
     peer.probes += 1;
     peer.probeAt = now + PROBE_MS;
-    probe.push(path.endpoint);
+    probe.push(endpoint);
   }
   return { dead, probe };
 }

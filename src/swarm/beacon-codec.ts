@@ -26,7 +26,7 @@
 //
 // All numbers big-endian.
 import { formatMac, type Mac } from '../base/addresses.ts';
-import { fromHex, fromText, toHex, toText, viewOf } from '../base/bytes.ts';
+import { fromText, toHex, toText, viewOf } from '../base/bytes.ts';
 import { WireError } from '../base/errors.ts';
 import { mix } from './mix.ts';
 import { type Announcement, type Holding, type ImageKey, type PeerId, UNFIT_REASONS } from './site.ts';
@@ -158,7 +158,7 @@ export function encodeBeacon({ site, beacon }: SiteBeacon): Uint8Array {
   view.setUint16(22, announcedUplink(beacon.freeUplinkBytesPerSecond) / UPLINK_UNIT);
   if (beacon.kind === 'suspicion') putHex(bytes, STAMP_BYTES, beacon.subject);
   if (beacon.kind === 'answered') {
-    bytes.set(fromHex(beacon.mac.replaceAll(':', '')) ?? [], STAMP_BYTES);
+    putHex(bytes, STAMP_BYTES, beacon.mac.replaceAll(':', ''));
     view.setUint32(STAMP_BYTES + 6, beacon.xid);
   }
   if (beacon.kind !== 'announcement') return bytes;
@@ -194,8 +194,9 @@ function putFacts(bytes: Uint8Array, view: DataView, sitePort: number, facts: Be
 }
 
 function putHex(bytes: Uint8Array, at: number, hex: string): number {
-  for (let i = 0; i < 8; i++) bytes[at + i] = Number.parseInt(hex.slice(i * 2, i * 2 + 2), 16);
-  return at + 8;
+  const count = hex.length / 2;
+  for (let i = 0; i < count; i++) bytes[at + i] = Number.parseInt(hex.slice(i * 2, i * 2 + 2), 16);
+  return at + count;
 }
 
 function kindNumber(kind: Beacon['kind']): number {

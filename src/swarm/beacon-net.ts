@@ -38,7 +38,7 @@ export type OpenBeaconNet = (options: BeaconNetOptions) => Promise<BeaconNet>;
 /** `10.77.0.0/24`. */
 export function subnetOf({ address, netmask }: Pick<BeaconInterface, 'address' | 'netmask'>): string {
   const mask = ipv4Bytes(netmask);
-  const network = ipv4Bytes(address).map((byte, i) => byte & (mask[i] ?? 0));
+  const network = ipv4Bytes(address).map((byte, i) => byte & (mask[i] as number));
   const bits = mask.reduce((total, byte) => total + byte.toString(2).replaceAll('0', '').length, 0);
   return `${formatIpv4(network)}/${bits}`;
 }

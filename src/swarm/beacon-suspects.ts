@@ -7,7 +7,7 @@ import { type Random, randomInt } from '../base/random.ts';
 import type { MonotonicMs } from '../base/time.ts';
 import type { Silence } from './beacon-asks.ts';
 import { DEFENCE_MS, SUSPECT_MS, SUSPECT_PROBE_MS } from './beacon-pace.ts';
-import type { BeaconEndpoint, HeardPeer } from './beacon-table.ts';
+import type { BeaconEndpoint, BeaconPath, HeardPeer } from './beacon-table.ts';
 
 interface Suspicion {
   readonly goneAt: MonotonicMs;
@@ -50,7 +50,7 @@ export class Suspects {
       if (now >= one.goneAt) dead.push(peer);
       else if (now >= one.probeAt) {
         // Each way in turn: only one of its interfaces may be cut off.
-        probe.push((peer.paths[one.probes % peer.paths.length] ?? peer.path).endpoint);
+        probe.push((peer.paths[one.probes % peer.paths.length] as BeaconPath).endpoint);
         this.#suspects.set(peer, { ...one, probeAt: now + SUSPECT_PROBE_MS, probes: one.probes + 1 });
       }
     }

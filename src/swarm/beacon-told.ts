@@ -28,10 +28,6 @@ export class ToldAddresses {
     this.#told.set(key, { endpoint, tries: 0, nextAt: now, answering: false });
   }
 
-  has(endpoint: BeaconEndpoint): boolean {
-    return this.#told.size > 0 && this.#told.has(endpointKey(endpoint));
-  }
-
   /** It is ourselves. */
   remove(endpoint: BeaconEndpoint): void {
     this.#told.delete(endpointKey(endpoint));

@@ -84,6 +84,24 @@ describe.each(Object.entries(TABLE) as [State, Record<Kind, string>][])('%s', (s
   });
 });
 
+it.each([
+  [
+    'of one that it knows, which has a moment to answer all before it is asked',
+    OTHER,
+    ['to 10.77.0.11 probe'],
+  ],
+  ['of one that it does not know', 'c'.repeat(16), []],
+  ['of itself: it beats sooner', 'a'.repeat(16), ['to all beat']],
+])('a suspicion that another tells, %s', (_, subject, expected) => {
+  const setup = { self: 'a'.repeat(16), sitePort: 8068, sites: [SITE], own: IDLE, random: seededRandom(1) };
+  const machine = new BeaconMachine(setup);
+  for (const [time, event] of HERE) machine.step(event, time);
+  const suspicion = heard({ ...STAMP, kind: 'suspicion', subject });
+  const said = [...machine.step(suspicion, 1_400), ...machine.step(EVENTS.wake, 1_499)].map(say);
+  expect(said).toEqual(subject === OTHER ? [] : expected);
+  expect([...said, ...machine.step(EVENTS.wake, 1_570).map(say)]).toEqual(expected);
+});
+
 it('what it was told before it started counts from the start on', () => {
   const setup = { self: 'a'.repeat(16), sitePort: 8068, sites: [], own: IDLE, random: seededRandom(1) };
   const machine = new BeaconMachine(setup);

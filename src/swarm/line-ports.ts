@@ -71,6 +71,7 @@ export type LineNote =
   | 'follower-came'
   | 'follower-moved'
   | 'follower-refused'
+  | 'uplink-slow'
   | 'complete';
 
 export type LineAction =
@@ -90,6 +91,8 @@ export type LineAction =
   | { readonly kind: 'drop-follower'; readonly follower: PeerId }
   /** A wanted chunk that nobody delivers for now: whoever wanted it may try another way, or want it again. */
   | { readonly kind: 'give-up'; readonly row: Row; readonly why: FetchFailure; readonly what: string }
+  /** It went quiet, or its connection broke: the site shall find out whether it is still there. */
+  | { readonly kind: 'suspect'; readonly peer: PeerId }
   /** Something that a person following the log wants to know. */
   | { readonly kind: 'note'; readonly what: LineNote; readonly peer?: SourceId; readonly reason: string };
 
@@ -120,6 +123,8 @@ export interface LineState {
   /** Requests of followers that wait for a chunk on its way to us. */
   readonly holds: number;
   readonly paused: boolean;
+  /** Our uplink is much slower than others' links: another had better cross the WAN. */
+  readonly slowUplink?: boolean;
 }
 
 export interface LineMachine extends Machine<LineEvent, LineAction> {

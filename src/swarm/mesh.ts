@@ -183,6 +183,7 @@ class Mesh implements LineMachine {
       const { id } = source.ref;
       const waitsMs = source.joined ? SILENCES * limits.silenceMs : limits.dialMs;
       if (now >= source.heardAt + waitsMs) {
+        this.#core.act({ kind: 'suspect', peer: id });
         this.#lost(id, 'silent', true);
       } else if (source.isStalled(this.#wants.fetchedFrom(id), limits.stallMs, now))
         this.#lost(id, 'stalled', true);

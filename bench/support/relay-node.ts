@@ -121,7 +121,9 @@ for await (const command of createInterface({ input: process.stdin })) {
   if (command === 'stats') {
     const { user, system } = process.cpuUsage();
     const { stats } = node.stats().lines[0] ?? {};
-    console.log(JSON.stringify({ cpuSeconds: (user + system) / 1e6, stats }));
+    const main = process.threadCpuUsage();
+    const mainSeconds = (main.user + main.system) / 1e6;
+    console.log(JSON.stringify({ cpuSeconds: (user + system) / 1e6, mainSeconds, stats }));
   }
   if (command.startsWith('fetch ')) {
     const [, from = '0', to = '0'] = command.split(' ');

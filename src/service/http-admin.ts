@@ -4,6 +4,7 @@ import { Assignment } from '../api/machines.ts';
 import { ROUTES } from '../api/routes.ts';
 import { PeerbootError } from '../base/errors.ts';
 import type { Timers } from '../base/time.ts';
+import { isOfOneMachine } from '../boot/plan.ts';
 import type { Assignments } from './assignments.ts';
 import { addressOf } from './http-boot.ts';
 import { checked } from './http-errors.ts';
@@ -25,6 +26,12 @@ export interface AdminRoutesOptions {
 export function adminRoutes(app: FastifyInstance, options: AdminRoutesOptions): void {
   const { assignments, catalogue, machines } = options;
   app.addHook('onRequest', async (request) => admit(request, options.adminToken));
+
+  /** An approval is of the machine's own id, the most specific there is: who names the machine now means to replace it. */
+  function replaceApproval(name: string): void {
+    const named = isOfOneMachine(name) ? machines.find(name) : undefined;
+    if (named !== undefined && named.id !== name) assignments.remove(named.id);
+  }
 
   app.get(ROUTES.machines, () => ({ machines: machines.list() }));
 
@@ -48,6 +55,7 @@ export function adminRoutes(app: FastifyInstance, options: AdminRoutesOptions): 
     const assignment = checked(Assignment, request.body);
     requireName(assignment.name);
     requireImage(assignment, catalogue);
+    replaceApproval(assignment.machine);
     return assignments.put(assignment);
   });
 
@@ -92,7 +100,7 @@ function isLoopback(address: string): boolean {
 }
 
 /** Takes as long for a token that is nearly right as for one that is all wrong. */
-function equalInConstantTime(given: string, wanted: string): boolean {
+export function equalInConstantTime(given: string, wanted: string): boolean {
   let difference = given.length ^ wanted.length;
   for (let i = 0; i < wanted.length; i++) difference |= given.charCodeAt(i) ^ wanted.charCodeAt(i);
   return difference === 0;

@@ -40,7 +40,7 @@ export class Tickets {
 
   constructor(options: TicketsOptions) {
     this.#options = options;
-    this.#run = options.newTicket();
+    this.#run = ticketId(options.newTicket());
   }
 
   /** A row from the disk, at the start. */

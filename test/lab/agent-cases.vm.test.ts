@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { parseReceipt, RECEIPT_OFFSET } from '../../src/imaging/receipt.ts';
 import { until } from '../support/until.ts';
 import {
   bootAgent,
@@ -133,13 +134,19 @@ describe.concurrent('the disk', () => {
       expect(readFileSync(join(lab.folder, 'till-1.raw')).every((byte) => byte === 0)).toBe(true);
     }));
 
-  it('is not blank: refused, then allowed by the administrator, and imaged without a restart', () =>
+  it('is not blank: approved by code, refused, then allowed by the administrator, and imaged without a restart', () =>
     withLab(async (lab) => {
       const cdn = await lab.startCdn(content.tree);
-      const peer = await lab.startPeer({ ...content, origins: [cdn.base], assign: IMAGE });
+      const peer = await lab.startPeer({ ...content, origins: [cdn.base], extra: ['--unknown', 'wait'] });
       const disk = await usedDisk(join(lab.folder, 'used.raw'), 256 * MIB);
       const untouched = readFileSync(disk);
       const target = await bootAgent(lab, content, { disk });
+      const code = await target.serial.waitFor((line) => /^peerboot: wait code ([A-Z]{8})/.exec(line)?.[1], {
+        timeoutMs: CASE_LIMIT_MS,
+        what: 'the screen shows a code',
+      });
+      expect(await peer.command('machines', '--waiting')).toContain(`${code.slice(0, 4)} ${code.slice(4)}`);
+      expect(await peer.command('approve', code, '--name', 'till-{store}-{nn}')).toContain('serial TILL-1');
       const failed = await peer.reached(MAC, 'failed', { timeoutMs: CASE_LIMIT_MS });
       expect(failed.code).toBe('PB-DISK-NOT-BLANK');
       expect(readFileSync(disk).equals(untouched)).toBe(true);
@@ -147,5 +154,8 @@ describe.concurrent('the disk', () => {
       await peer.reached(MAC, 'done', { timeoutMs: CASE_LIMIT_MS, from: peer.process.log.lines.length });
       await target.stop();
       expectImageOn(disk);
+      // The new system finds its name in the gap before the first partition.
+      const receipt = parseReceipt(readFileSync(disk).subarray(RECEIPT_OFFSET));
+      expect(receipt).toMatchObject({ image: `${IMAGE}@1`, name: 'till-store-1-01' });
     }));
 });

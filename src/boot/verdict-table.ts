@@ -118,17 +118,17 @@ function hasNoAddress(course: Course, ending: Ending): boolean {
   return round.discovers > 0 && givers(round).length === 0 && (round.discovers > 1 || over(ending));
 }
 
-function loaded(course: Course): number {
-  return course.files.filter(({ role, answered }) => role === 'payload' && answered).length;
+/** Kernel and initramfs, or both as one program, were asked for; with `answered`, and came. */
+function loadsAgent({ files }: Course, answered: boolean): boolean {
+  const payload = files.filter((file) => file.role === 'payload' && (file.answered || !answered));
+  return payload.length > 1 || payload.some(({ file }) => /\.efi$/i.test(file));
 }
 
 /** A capture shows the loaded system's own request for an address, or ends while the last file comes in as it should. */
 function ranOnTheWire(course: Course, { by, hearsCheckIn }: Ending): boolean {
   if (hearsCheckIn) return false;
   if (course.system !== undefined) return true;
-  return (
-    by === 'cut' && course.files.filter(({ role }) => role === 'payload').length > 1 && !brokeOff(course)
-  );
+  return by === 'cut' && loadsAgent(course, false) && !brokeOff(course);
 }
 
 function brokeOff({ file }: Course): boolean {
@@ -268,7 +268,7 @@ function remedyOfUnknown(course: Course, ending: Ending): string {
   if (round !== undefined && proxies(round).length === 0 && course.files.length === 0) {
     return 'No boot server answered: head office tags a peer of this network as boot host, and whoever runs that peer starts it.';
   }
-  if (loaded(course) > 1) {
+  if (loadsAgent(course, true)) {
     return "Kernel and agent were loaded and never reported: the technician reads the machine's own screen (too little memory, or no driver for its network card).";
   }
   return "Boot it again and read the machine's own screen; if it stays so, report it with a capture of its boot.";

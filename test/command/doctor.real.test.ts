@@ -153,7 +153,12 @@ describe('doctor --probe', () => {
   });
 });
 
-it('a running peer judges what it sees: in its log, its machines, their events and its metrics', async () => {
+it('a running peer judges what it sees, in its log, its machines, their events and its metrics; a capture of it gets the same verdict', async () => {
+  const capture = launch('tcpdump', ['-i', 'lan1', '-U', '-w', at('boot.pcap')], lans.peer);
+  await capture.log.waitFor((line) => line.includes('listening on') || undefined, {
+    timeoutMs: 5_000,
+    what: 'tcpdump to listen',
+  });
   const watch = launch(process.execPath, [PEERBOOT, 'machines', '--watch', '--json'], lans.peer);
   const ask = (...packets: DhcpPacket[]) =>
     run('ip', [
@@ -188,6 +193,13 @@ it('a running peer judges what it sees: in its log, its machines, their events a
     boot: { verdict: 'nbp-aborted', firmware: 'uefi-x64', remedy: expect.stringContaining('missing.efi') },
   });
   expect(seen.boot?.evidence.join('\n')).toContain('it took 10.77.11.9 of 10.77.11.1');
+  await capture.stop('SIGINT');
+  const replayed = start(process.execPath, [PEERBOOT, 'doctor', '--replay', at('boot.pcap'), '--json'], {});
+  expect(await replayed.exited).toBe(0);
+  const { attempts } = JSON.parse(replayed.log.lines.join('\n')) as { attempts: object[] };
+  const { verdict, firmware, remedy } = seen.boot ?? {};
+  expect(attempts[0]).toMatchObject({ mac: MAC, verdict, firmware, remedy });
+
   const logged = peer.log.lines.find((line) => line.includes('boot attempt judged') && line.includes(MAC));
   expect(JSON.parse(logged ?? '{}')).toMatchObject({ level: 'warn', verdict: 'nbp-aborted' });
   const curl = (path: string) =>

@@ -165,6 +165,14 @@ describe('what nobody holds', () => {
     expect(it.at(2, site('D', peer('D')))).toEqual(['fetch 0 from D']);
   });
 
+  it('is asked of the next one when another is designated; what its source holds stays there', () => {
+    const it = mesh();
+    it.at(0, site('D', peer('D')), ...want(0, 1), open('D'), attached('D', { held: 1 }), holds('D', 1));
+    expect(it.line.state().feeder).toBe('D');
+    const words = it.at(1, came(1, 'D'), ...want(2), site('E', peer('D'), peer('E')));
+    expect(words).toEqual(['fetch 0 from D', 'cancel 0 from D', 'dial E']);
+  });
+
   it('comes over the WAN when we are designated, three at a time, never what is in the site', () => {
     const it = mesh({ self: 'D', role: 'peer' });
     expect(it.at(0, site('D', part('A')), ...want(0, 1, 2, 3, 4))).toEqual(['dial A']);

@@ -126,6 +126,21 @@ export const PinRequest = z.object({
 export const PinView = z.object({ pin: z.string(), uses: z.number(), expiresMs: z.number() });
 export type PinView = z.infer<typeof PinView>;
 
+/** An administrator's word, as boot hosts of a site tell it to each other; of two about the same, the later one holds. */
+export const Order = z.object({
+  /** Wall clock of the boot host that was told, ms since 1970, but later than all that it knew. */
+  at: z.number().nonnegative(),
+  order: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('assign'), assignment: Assignment }),
+    z.object({ kind: z.literal('unassign'), machine: z.string().min(1).max(128) }),
+    z.object({ kind: z.literal('note'), note: MachineNote }),
+  ]),
+});
+export type Order = z.infer<typeof Order>;
+
+/** `GET /site/v1/orders?nonce=…`, proved by the admin token that the boot hosts share: see docs/security.md. */
+export const OrdersAnswer = z.object({ orders: z.array(Order).max(20_000) });
+
 /** What boot hosts of a site tell each other of a machine that one of them has imaged, or began to. */
 export const ImagedRecord = z.object({
   identity: MachineView.shape.identity,

@@ -3,6 +3,9 @@ import { type Digest, digestHex } from '../base/digest.ts';
 
 export const DEFAULT_HTTP_PORT = 8067;
 
+/** HMAC of a question or answer about orders, with the admin token that a site's boot hosts share: see io/order-proof. */
+export const ORDER_PROOF_HEADER = 'peerboot-proof';
+
 export const ROUTES = {
   /** First script for any iPXE: chains to `script` with everything iPXE knows about the machine. */
   start: '/boot/start.ipxe',
@@ -27,6 +30,8 @@ export const ROUTES = {
   /** Facts of this peer for its site (`PeerFacts`), read-only and open. */
   siteLines: '/site/v1/lines',
   /** Machines that this peer imaged (`ImagedAnswer`), for the other boot hosts of the site. */
+  /** What administrators told this peer of machines (`OrdersAnswer`), for boot hosts with the same admin token. */
+  siteOrders: '/site/v1/orders',
   siteImaged: '/site/v1/imaged',
   /** The page for phones, and what it asks and tells, by PIN. */
   approve: '/approve',

@@ -284,6 +284,10 @@ export const ERROR_TABLE = {
     remedy:
       'Check the disk, delete the file named in the message, start Peerboot and give the commands again.',
   },
+  'PB-ORDERS-DAMAGED': {
+    means: 'The file of when administrators told this peer what cannot be read',
+    remedy: 'Check the disk, delete the file named in the message and start Peerboot: its assignments are kept elsewhere.',
+  },
   'PB-LEASES-DAMAGED': {
     means: 'The file of addresses that this peer gave cannot be read',
     remedy: 'Check the disk, delete the file named in the message and start Peerboot: addresses in use are found by probing.',

@@ -17,6 +17,8 @@ import { chooseInterfaces, type HostInterface } from '../io/interfaces.ts';
 import { openLedgerStore } from '../io/ledger-store.ts';
 import { openMachineStore } from '../io/machine-store.ts';
 import { loadNamedFiles } from '../io/named-files.ts';
+import { askOrders, createProver } from '../io/order-proof.ts';
+import { openOrderStore } from '../io/order-store.ts';
 import { createOrderedSource } from '../io/ordered-source.ts';
 import { ensureFolder } from '../io/state-folder.ts';
 import { tftpSockets } from '../io/tftp-sockets.ts';
@@ -32,6 +34,7 @@ import { createHttpService } from '../service/http-service.ts';
 import { createElsewhere } from '../service/imaged-elsewhere.ts';
 import { createLedger } from '../service/ledger.ts';
 import { createMachines, type Machines } from '../service/machines.ts';
+import { createOrderSync, shareAssignments } from '../service/orders.ts';
 import { createTftpService } from '../service/tftp-service.ts';
 import { createWanGate } from '../service/wan-gate.ts';
 import { subnetOf } from '../swarm/beacon-net.ts';
@@ -110,13 +113,25 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
 
   const memory = openMachineStore(join(config.stateDir, 'machines.sqlite'));
   undo.push(() => memory.close());
-  const assignments = createAssignments({ store: memory, clock, log: part('machines') });
+  const assignments = shareAssignments(createAssignments({ store: memory, clock, log: part('machines') }), {
+    store: openOrderStore(join(config.stateDir, 'orders.json')),
+    clock,
+    log: part('machines'),
+  });
   assignments.configure(configuredAssignments(config));
   const elsewhere = createElsewhere({
     store: memory,
     hosts: () => site.bootHosts(),
     ask: askImaged,
     clock,
+    timers,
+    log: part('machines'),
+  });
+  const prove = config.adminToken === null ? undefined : createProver(config.adminToken);
+  const orders = createOrderSync({
+    assignments,
+    hosts: () => (prove === undefined ? [] : site.bootHosts()),
+    ask: async (host) => (prove === undefined ? undefined : askOrders(host, prove)),
     timers,
     log: part('machines'),
   });
@@ -129,7 +144,11 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     unknown: config.unknown,
     site: title,
     random: (count) => randomBytes(count),
-    elsewhere,
+    elsewhere: {
+      ...elsewhere,
+      // Whoever was assigned an image at another boot host a moment ago may ask us now.
+      sync: async () => void (await Promise.all([elsewhere.sync(), orders.sync()])),
+    },
     clock,
     log: part('machines'),
   });
@@ -208,6 +227,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     sources: () => wanSources.map(({ base }) => base),
     swarm: site.swarm,
     others: site.otherBootHosts,
+    ...(prove === undefined ? {} : { siteOrders: { orders: assignments.orders, prove } }),
     siteRoutes: site.routes,
     lan: site.lan,
     stats: statsOf({ dhcp, tftp, ledger, doctor }),
@@ -227,6 +247,8 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
   await site.start();
   undo.push(() => site.stop());
   elsewhere.start();
+  orders.start();
+  undo.push(() => orders.stop());
   undo.push(() => elsewhere.stop());
   // An observer sends nothing, and must not take port 69 from the server that it is to be compared with.
   if (!config.observe) {

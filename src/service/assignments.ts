@@ -17,8 +17,12 @@ export interface Assignments {
   about(machine: NamedMachine): readonly AssignmentView[];
   /** What was noted of it ahead of time. */
   noteOf(machine: NamedMachine): Omit<MachineNote, 'machine'>;
-  /** Made anew, so that machines which already have the image get it again. Throws when it cannot be kept. */
-  put(assignment: Assignment): AssignmentView;
+  /**
+   * Made anew, so that machines which already have the image get it again. `assignedMs`: when it was made, if not now. Throws
+   * when it cannot be kept.
+   */
+  put(assignment: Assignment, assignedMs?: number): AssignmentView;
+  notes(): readonly MachineNote[];
   /** All of them, or none when it throws. */
   putList(assignments: readonly Assignment[], notes: readonly MachineNote[]): readonly AssignmentView[];
   /**
@@ -54,6 +58,7 @@ export function createAssignments({ store, clock, log }: AssignmentsOptions): As
     assignments: readonly Assignment[],
     origin: AssignmentView['origin'],
     more: readonly MachineNote[] = [],
+    assignedMs = clock.wallMs(),
   ): readonly AssignmentView[] {
     const views = assignments.map(
       (assignment, i): AssignmentView => ({
@@ -61,7 +66,7 @@ export function createAssignments({ store, clock, log }: AssignmentsOptions): As
         machine: normaliseMachineName(assignment.machine),
         origin,
         revision: revision + 1 + i,
-        assignedMs: clock.wallMs(),
+        assignedMs,
       }),
     );
     const noted = more.map((note) => ({ ...note, machine: normaliseMachineName(note.machine) }));
@@ -103,8 +108,9 @@ export function createAssignments({ store, clock, log }: AssignmentsOptions): As
         ...(name === undefined ? {} : { name }),
       };
     },
-    put(assignment) {
-      const [view] = save([assignment], 'admin');
+    notes: () => [...notes.values()],
+    put(assignment, assignedMs) {
+      const [view] = save([assignment], 'admin', [], assignedMs);
       return view as AssignmentView;
     },
     putList: (assignments, more) => save(assignments, 'admin', more),

@@ -15,6 +15,7 @@ import { reportFacts } from './http-facts.ts';
 import { healthRoutes, type ReadyCheck } from './http-health.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits, limitConnections } from './http-limits.ts';
 import { machineOpenRoutes } from './http-machines.ts';
+import { type OrdersForHttp, orderRoutes } from './http-orders.ts';
 import type { CatalogueForHttp, ContentForHttp, StatsSuppliers } from './http-ports.ts';
 import { type SiteForHttp, siteAdminRoutes, siteFactRoutes } from './http-site.ts';
 import type { LanPace } from './lan-pace.ts';
@@ -39,6 +40,8 @@ export interface HttpServiceOptions {
   /** How machines join the site as peers; see BootRoutesOptions. */
   readonly swarm?: BootRoutesOptions['swarm'];
   readonly others?: BootRoutesOptions['others'];
+  /** For the other boot hosts; absent without an admin token. */
+  readonly siteOrders?: OrdersForHttp;
   /** Further conditions of `/readyz`. */
   readonly checks?: () => readonly ReadyCheck[];
   readonly stats?: StatsSuppliers;
@@ -125,6 +128,7 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
     if (options.siteRoutes !== undefined) siteAdminRoutes(scope, options.siteRoutes);
   });
   if (options.siteRoutes !== undefined) siteFactRoutes(app, options.siteRoutes);
+  if (options.siteOrders !== undefined) orderRoutes(app, options.siteOrders);
 
   return {
     app,

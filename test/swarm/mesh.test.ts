@@ -170,7 +170,7 @@ describe('what nobody holds', () => {
     it.at(0, site('D', peer('D')), ...want(0, 1), open('D'), attached('D', { held: 1 }), holds('D', 1));
     expect(it.line.state().feeder).toBe('D');
     const words = it.at(1, came(1, 'D'), ...want(2), site('E', peer('D'), peer('E')));
-    expect(words).toEqual(['fetch 0 from D', 'cancel 0 from D', 'dial E']);
+    expect(words).toEqual(['cancel 0 from D', 'dial E']);
   });
 
   it('comes over the WAN when we are designated, three at a time, never what is in the site', () => {

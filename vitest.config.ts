@@ -11,6 +11,7 @@ export default defineConfig({
       ),
       reporter: [['text', { skipFull: true }], 'json', 'html'],
       reportOnFailure: true,
+      thresholds: { branches: 100, functions: 100 },
     },
     projects: [
       { test: { name: 'house', include: ['test/house/**/*.test.ts'] } },

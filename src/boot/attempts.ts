@@ -7,7 +7,16 @@ import { PXE_PORT } from '../dhcp/destination.ts';
 import { OPTIONS, readOption } from '../dhcp/options.ts';
 import { BOOT_REQUEST } from '../dhcp/packet.ts';
 import { parseUserClass } from '../dhcp/pxe.ts';
-import { Course, type Round, type RoundKind } from './attempt-course.ts';
+import {
+  INSTALLED,
+  isOurs,
+  needsRound,
+  patienceMs,
+  SHORTEST_PATIENCE_MS,
+  startsAnew,
+  type Vantage,
+} from './attempt-bounds.ts';
+import { Course, type RoundKind } from './attempt-course.ts';
 import { type BootClient, classifyClient, type NotBootClient } from './client.ts';
 import type { Observed } from './observed.ts';
 import { DOCTOR_USER_CLASS } from './probe.ts';
@@ -19,6 +28,11 @@ export interface AttemptsOptions {
   readonly most?: number;
   /** Will a check-in of the agent be told? True at a peer, false with a capture, where kernel and initramfs must do. */
   readonly hearsCheckIn: boolean;
+  /**
+   * At a peer: what it may judge. Where another boot host answers, the files travel unseen from here, and that one judges. Absent:
+   * everything is seen.
+   */
+  readonly vantage?: Vantage;
 }
 
 const MOST = 1024;
@@ -28,6 +42,7 @@ const MOST_ADDRESSES = 4;
 export class BootAttempts {
   readonly #most: number;
   readonly #hearsCheckIn: boolean;
+  readonly #vantage: Vantage | undefined;
   /** By MAC, GUID or address, the one unheard for longest first. Those that only asked for an address go first: they may be forged. */
   readonly #fresh = new Map<string, Course>();
   readonly #grown = new Map<string, Course>();
@@ -37,6 +52,7 @@ export class BootAttempts {
   constructor(options: AttemptsOptions) {
     this.#most = options.most ?? MOST;
     this.#hearsCheckIn = options.hearsCheckIn;
+    this.#vantage = options.vantage;
   }
 
   /** Returns the attempts that are over by this. */
@@ -51,7 +67,7 @@ export class BootAttempts {
   nextWake(): MonotonicMs | undefined {
     let least: MonotonicMs | undefined;
     for (const course of this.#courses()) {
-      const due = course.lastMs + this.#patienceMs(course);
+      const due = course.lastMs + patienceMs(course, this.#hearsCheckIn);
       if (least === undefined || due < least) least = due;
     }
     return least;
@@ -267,41 +283,24 @@ export class BootAttempts {
   #expire(now: MonotonicMs): void {
     for (const table of [this.#fresh, this.#grown]) {
       for (const [key, course] of table) {
-        if (now - course.lastMs >= this.#patienceMs(course)) this.#finish(key, course, 'silence', now);
+        if (now - course.lastMs >= patienceMs(course, this.#hearsCheckIn))
+          this.#finish(key, course, 'silence', now);
         // In order of their last packet: those behind it are younger than the shortest patience.
         else if (now - course.lastMs < SHORTEST_PATIENCE_MS) break;
       }
     }
   }
 
-  #patienceMs(course: Course): number {
-    if (course.system !== undefined) return this.#hearsCheckIn ? LOADING_MS : SHORTEST_PATIENCE_MS;
-    if (course.told !== undefined || course.has('script')) return LOADING_MS;
-    const { file } = course;
-    if (file?.answered === true && file.outcome === undefined) return LOADING_MS;
-    return file?.outcome === 'completed' ? STARTING_MS : ASKING_MS;
-  }
-
   #finish(key: string, course: Course, by: Ending['by'], now: MonotonicMs): void {
     this.#fresh.delete(key);
     this.#grown.delete(key);
     for (const address of course.addresses) this.#unmap(key, course, address);
-    this.#ended.push(
-      judge(course, { by, quietMs: now - course.lastMs, hearsCheckIn: this.#hearsCheckIn }, now),
-    );
+    const ours = this.#vantage?.ours();
+    if (this.#vantage !== undefined && !isOurs(course, this.#vantage)) return;
+    const quietMs = now - course.lastMs;
+    this.#ended.push(judge(course, { by, quietMs, hearsCheckIn: this.#hearsCheckIn, ours }, now));
   }
 }
-
-/** Silence after which an attempt is over. EDK2 sends at 0, 4, 12 and 28 s, BIOS ROMs up to 32 s apart. */
-const ASKING_MS = 40_000;
-/** From a whole NBP to its first packet: a signed kernel image unpacks for half a minute on slow machines. */
-const STARTING_MS = 90_000;
-/** Kernel and initramfs by UNDI's 0.8 MB/s, then their start. */
-const LOADING_MS = 300_000;
-const SHORTEST_PATIENCE_MS = 20_000;
-
-/** Vendor classes of installed systems: most Linux tells none. What runs inside an initramfs (busybox, dracut, ours) tells one. */
-const INSTALLED = /^($|MSFT|dhcpcd|android-dhcp|dhclient|systemd)/i;
 
 const ENDINGS: Readonly<Partial<Record<Ending['by'], string>>> = {
   silence: 'nothing more was seen of it',
@@ -314,32 +313,6 @@ const TOLD = {
   'local-boot': 'its script boots its own disk',
   wait: 'its script waits for an administrator',
 } as const;
-
-/** Does this packet belong to a new attempt of a machine that has one under way? */
-function startsAnew(course: Course, kind: RoundKind, xid: number, type: string): boolean {
-  const { round } = course;
-  if (round === undefined || type !== 'DISCOVER' || round.xid === xid) return false;
-  // iPXE after a ROM, or after an NBP that iPXE itself loaded, is what was loaded.
-  if (kind === 'ipxe') return course.has('script') || course.system !== undefined;
-  if (round.kind !== kind) return true;
-  // The same ROM with a new xid begins anew once it had come further than asking.
-  return round.requests > 0 || course.files.length > 0;
-}
-
-function needsRound(
-  round: Round | undefined,
-  kind: RoundKind,
-  xid: number,
-  type: string,
-  on4011: boolean,
-  course: Course,
-): boolean {
-  if (round === undefined) return true;
-  if (on4011 || round.xid === xid) return false;
-  if (round.kind !== kind) return true;
-  // iPXE that was loaded by iPXE; otherwise it asks again with another xid.
-  return kind === 'ipxe' && type === 'DISCOVER' && course.files.some(({ atMs }) => atMs >= round.startedMs);
-}
 
 function judge(course: Course, ending: Ending, now: MonotonicMs): Attempt {
   const row = VERDICT_TABLE.find(({ when }) => when(course, ending));

@@ -1,4 +1,5 @@
 // How a finished attempt is judged: the first row that applies gives the verdict, so the order is part of the meaning.
+import type { Ipv4 } from '../base/addresses.ts';
 import type { VendorClassName } from '../dhcp/pxe.ts';
 import type { Course, FetchedFile, Offer, Round, RoundKind } from './attempt-course.ts';
 import type { Verdict } from './verdict.ts';
@@ -13,6 +14,8 @@ export interface Ending {
   readonly quietMs: number;
   /** Would a check-in of the agent have been heard? Not in a capture. */
   readonly hearsCheckIn: boolean;
+  /** Addresses of the peer that judges, which sees only what is asked of itself; undefined: everything is seen. */
+  readonly ours: readonly Ipv4[] | undefined;
 }
 
 export interface Row {
@@ -37,6 +40,11 @@ const proxies = ({ kind, offers }: Round): readonly Offer[] =>
   offers.filter(
     ({ address, claims }) => address === undefined && (claims ?? CLASS_OF[kind]) === CLASS_OF[kind],
   );
+/** Whoever says what to boot: proxies, and a server that gives addresses, too. */
+const bootServers = (round: Round): readonly Offer[] => [
+  ...proxies(round),
+  ...givers(round).filter(({ claims }) => claims === CLASS_OF[round.kind]),
+];
 const givers = ({ offers }: Round): readonly Offer[] => offers.filter(({ address }) => address !== undefined);
 const filesOf = ({ files }: Course, { startedMs }: Round): readonly FetchedFile[] =>
   files.filter(({ atMs }) => atMs >= startedMs);
@@ -57,10 +65,11 @@ function claimant({ round }: Course): Offer | undefined {
 }
 
 /** Did the machine follow the claimant, although a boot server beside it may have offered too? */
-function followedClaimant(course: Course): boolean {
+function followedClaimant(course: Course, { ours }: Ending): boolean {
   const { round } = course;
   const rival = claimant(course);
   if (round === undefined || rival === undefined || !tookAddress(round)) return false;
+  if (ours?.includes(rival.server) === true) return false;
   const files = filesOf(course, round);
   if (files.some(({ server, answered }) => answered && server !== rival.server)) return false;
   const asksRival = round.asked4011At === rival.server;
@@ -86,7 +95,7 @@ function unanswered(course: Course, ending: Ending): boolean {
 function neverFetched(course: Course, ending: Ending): boolean {
   const { round } = course;
   if (round === undefined || !over(ending) || filesOf(course, round).length > 0) return false;
-  const known = proxies(round);
+  const known = bootServers(round);
   if (known.length === 0) return false;
   if (!tookAddress(round)) return givers(round).length > 0 && round.discovers > 1;
   return round.kind !== 'uefi-rom' || round.answered4011 || known.some(({ direct }) => direct);
@@ -118,6 +127,12 @@ function hasNoAddress(course: Course, ending: Ending): boolean {
   return round.discovers > 0 && givers(round).length === 0 && (round.discovers > 1 || over(ending));
 }
 
+/** Another boot server offered beside us, and the machine asked nothing of us: it may well boot from there. */
+function wentElsewhere({ files, round }: Course, { ours }: Ending): boolean {
+  if (round === undefined || ours === undefined || files.length > 0 || round.asked4011 > 0) return false;
+  return proxies(round).some(({ server }) => !ours.includes(server));
+}
+
 /** Kernel and initramfs, or both as one program, were asked for; with `answered`, and came. */
 function loadsAgent({ files }: Course, answered: boolean): boolean {
   const payload = files.filter((file) => file.role === 'payload' && (file.answered || !answered));
@@ -126,8 +141,9 @@ function loadsAgent({ files }: Course, answered: boolean): boolean {
 
 /** A capture shows the loaded system's own request for an address, or ends while the last file comes in as it should. */
 function ranOnTheWire(course: Course, { by, hearsCheckIn }: Ending): boolean {
-  if (hearsCheckIn) return false;
+  // At a peer, too: the agent may have checked in at another one of the site.
   if (course.system !== undefined) return true;
+  if (hearsCheckIn) return false;
   return by === 'cut' && loadsAgent(course, false) && !brokeOff(course);
 }
 
@@ -157,7 +173,8 @@ export const VERDICT_TABLE: readonly Row[] = [
   },
   {
     verdict: 'other-dhcp-claims-option-60',
-    when: (course, ending) => followedClaimant(course) && !ranOnTheWire(course, ending) && over(ending),
+    when: (course, ending) =>
+      followedClaimant(course, ending) && !ranOnTheWire(course, ending) && over(ending),
     remedy: (course) =>
       `The DHCP server ${claimant(course)?.server} says itself that it is the boot server, and firmware prefers it: whoever runs it removes option 60 (and 66, 67 and the boot file).`,
   },
@@ -182,6 +199,16 @@ export const VERDICT_TABLE: readonly Row[] = [
         : `The relay ${round?.relay} passes the machine's requests here but not the answers back: whoever runs that router lets it relay offers of a second server (ip helper-address), or a peer in that network is made a boot host.`,
   },
   {
+    verdict: 'unknown',
+    when: (course, ending) =>
+      wentElsewhere(course, ending) && course.round !== undefined && tookAddress(course.round),
+    remedy: ({ round }, { ours }) => {
+      const others =
+        round === undefined ? [] : proxies(round).filter(({ server }) => ours?.includes(server) !== true);
+      return `The machine followed another boot server (${others.map(({ server }) => server).join(', ')}): if that is none of ours, whoever runs it stops it.`;
+    },
+  },
+  {
     verdict: 'no-address',
     when: hasNoAddress,
     remedy: ({ round }) =>
@@ -202,7 +229,7 @@ export const VERDICT_TABLE: readonly Row[] = [
     when: (course, ending) => {
       const { round } = course;
       if (round?.kind !== 'uefi-rom' || !over(ending) || !tookAddress(round)) return false;
-      const known = proxies(round);
+      const known = bootServers(round);
       return (
         known.length > 0 &&
         !known.some(({ direct }) => direct) &&
@@ -265,7 +292,7 @@ function remedyOfUnknown(course: Course, ending: Ending): string {
   if (round?.kind === 'unknown-architecture') {
     return 'This kind of machine is not known here: report it with a capture of its boot.';
   }
-  if (round !== undefined && proxies(round).length === 0 && course.files.length === 0) {
+  if (round !== undefined && bootServers(round).length === 0 && course.files.length === 0) {
     return 'No boot server answered: head office tags a peer of this network as boot host, and whoever runs that peer starts it.';
   }
   if (loadsAgent(course, true)) {

@@ -176,6 +176,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
   const doctor = createDoctor({
     openUdp,
     addresses: () => interfaces.map((one) => one.address),
+    mayAnswer: (mac) => mac === undefined || site.turns.rank(mac) !== undefined,
     clock,
     timers,
     log: part('doctor'),

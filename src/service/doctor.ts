@@ -16,6 +16,8 @@ export interface DoctorOptions {
   readonly openUdp: OpenUdp;
   /** Our own, to tell our answers from others'. */
   readonly addresses: () => readonly Ipv4[];
+  /** Are we a boot host, for this machine? What nobody answers is only a boot host's to tell. Absent: always. */
+  readonly mayAnswer?: (mac: Mac | undefined) => boolean;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Log;
@@ -48,7 +50,13 @@ const MOST_REMEMBERED = 4096;
 
 export function createDoctor(options: DoctorOptions): Doctor {
   const { clock, log, timers } = options;
-  const attempts = new BootAttempts({ hearsCheckIn: true });
+  const attempts = new BootAttempts({
+    hearsCheckIn: true,
+    vantage: {
+      ours: options.addresses,
+      judgesUnanswered: (mac) => listener !== undefined && (options.mayAnswer?.(mac) ?? true),
+    },
+  });
   /** In order of their end. */
   const last = new Map<Mac, Judged>();
   const counts = Object.fromEntries(VERDICTS.map((verdict) => [verdict, 0])) as Record<Verdict, number>;

@@ -480,6 +480,73 @@ describe('boot attempts', () => {
     expect(story.ended).toMatchObject([{ verdict: 'booted' }]);
   });
 
+  describe('at a peer beside others', () => {
+    const OTHER = '10.77.0.3' as Ipv4;
+    const here = (judgesUnanswered = true) =>
+      new Story(true, { ours: () => [PEER], judgesUnanswered: () => judgesUnanswered });
+    const verdicts = (story: Story) => story.end().map(({ verdict }) => verdict);
+
+    it('judges the machines that it answered', () => {
+      expect(verdicts(here().leases('uefi', 'x.efi').after(41))).toEqual(['never-asked-4011']);
+    });
+
+    it('that gives addresses itself is no rival of itself', () => {
+      const itself = (story: Story) =>
+        story.discovers('uefi').offersAddress(PEER, 'PXEClient', 'x.efi').requests(PEER).acks(PEER).after(41);
+      expect(verdicts(itself(here()))).toEqual(['never-asked-4011']);
+      expect(verdicts(itself(new Story(false)))).toEqual(['other-dhcp-claims-option-60']);
+    });
+
+    it('leaves those to others that they answered, and it did not', () => {
+      const story = here()
+        .discovers('uefi')
+        .offersAddress()
+        .offersBoot('x.efi', false, OTHER)
+        .requests()
+        .acks();
+      expect(verdicts(story.after(41))).toEqual([]);
+    });
+
+    it('judges those that nobody answered, but not behind a relay, or deaf to offers', () => {
+      const nobody = (story: Story, giaddr?: Ipv4) =>
+        verdicts(
+          story
+            .discovers('uefi', giaddr === undefined ? {} : { giaddr })
+            .requests()
+            .after(41),
+        );
+      expect(nobody(here())).toEqual(['unknown']);
+      expect(nobody(here(), RELAY)).toEqual([]);
+      expect(nobody(here(false))).toEqual([]);
+    });
+
+    it('does not blame a firewall when the machine may have gone to another boot server', () => {
+      const story = here().leases('uefi', 'x.efi').offersBoot('y.efi', false, OTHER).after(41);
+      expect(verdicts(story)).toEqual(['unknown']);
+      expect(story.ended[0]?.remedy).toContain('another boot server (10.77.0.3)');
+    });
+
+    it('judges a machine that comes to it half way, because the other one fell silent', () => {
+      const story = here()
+        .discovers('ipxe')
+        .offersAddress()
+        .offersBoot('http://x', false, OTHER)
+        .requests()
+        .acks();
+      story.http(SCRIPT, 200).told('image').http('/boot/files/vmlinuz', 200).after(20).checksIn();
+      expect(story.ended).toMatchObject([{ verdict: 'booted' }]);
+    });
+
+    it('takes the loaded system for a boot, though its agent may check in elsewhere', () => {
+      const story = here()
+        .leases('uefi', 'uki.efi')
+        .asks4011()
+        .answers4011('uki.efi')
+        .tftp('uki.efi', 'completed');
+      expect(verdicts(story.after(30).discovers('busybox', { xid: 8 }).after(301))).toEqual(['booted']);
+    });
+  });
+
   it('keeps a long attempt within bounds', () => {
     const story = new Story();
     story.leases('ipxe', 'http://10.77.0.2/start.ipxe').http('/start.ipxe', 200);

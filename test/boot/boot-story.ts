@@ -1,6 +1,7 @@
 // Tells a boot attempt to the doctor's machine in few words: who asks, who answers, which files travel, and when.
 import type { Ipv4, Mac } from '../../src/base/addresses.ts';
 import { fromText } from '../../src/base/bytes.ts';
+import type { Vantage } from '../../src/boot/attempt-bounds.ts';
 import { BootAttempts } from '../../src/boot/attempts.ts';
 import type { Observed } from '../../src/boot/observed.ts';
 import type { Attempt } from '../../src/boot/verdict.ts';
@@ -39,8 +40,8 @@ export class Story {
   #also: Also = {};
   #port = 2000;
 
-  constructor(hearsCheckIn = true) {
-    this.attempts = new BootAttempts({ hearsCheckIn });
+  constructor(hearsCheckIn = true, vantage?: Vantage) {
+    this.attempts = new BootAttempts({ hearsCheckIn, ...(vantage === undefined ? {} : { vantage }) });
   }
 
   tell(fact: Observed): this {

@@ -59,7 +59,9 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
       tags: options.tags(),
       holdings: holdings.filter(({ held }) => held > 0),
       freeUplinkBytesPerSecond: uplink.free(options.sentBytes(), options.clock.nowMs()),
-      unfit: options.unfit(),
+      unfit: lines.some(({ state }) => state.slowUplink === true)
+        ? [...options.unfit(), 'slow']
+        : options.unfit(),
       crossing: lines
         .filter(({ state }) => state.feeder === 'wan')
         .map(({ image }) => imageKey(image.manifest)),

@@ -288,14 +288,18 @@ export class SimNode {
   #announcement(): Announcement {
     const { image, tags } = this.#setup;
     const { key, rows } = image;
+    const state = this.#machine?.state();
     return {
       role: this.role,
       httpPort: this.role === 'peer' ? 8067 : 0,
       tags,
       holdings: this.#heldCount === 0 ? [] : [{ image: key, held: this.#heldCount, of: rows }],
       freeUplinkBytesPerSecond: 0,
-      unfit: this.leaving ? ['leaving'] : [],
-      crossing: this.#machine?.state().feeder === 'wan' ? [key] : [],
+      unfit: [
+        ...(this.leaving ? (['leaving'] as const) : []),
+        ...(state?.slowUplink ? (['slow'] as const) : []),
+      ],
+      crossing: state?.feeder === 'wan' ? [key] : [],
     };
   }
 

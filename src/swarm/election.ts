@@ -72,7 +72,9 @@ export function rankByWeight<Ranked extends { readonly id: PeerId }>(
  */
 function wanTier({ role, tags, unfit }: Candidate): number | undefined {
   if (tags.includes(TAGS.wanForbid)) return undefined;
-  if (unfit.some((reason) => LAST_RESORT.includes(reason))) return role === 'peer' ? 5 : 6;
+  if (unfit.some((reason) => LAST_RESORT.includes(reason))) return role === 'peer' ? 7 : 8;
+  // All of the site waits for it: even a target goes before it.
+  if (unfit.includes('slow')) return role === 'peer' ? 5 : 6;
   if (role === 'target') return unfit.length > 0 ? 4 : 3;
   if (unfit.length > 0) return 2;
   return tags.includes(TAGS.wanPrefer) ? 0 : 1;

@@ -34,7 +34,7 @@ function rankOf(core: LineCore, peer: LinePeer): number {
     const free = peer.freeUplinkBytesPerSecond > 0 ? 1 : 0;
     return COMPLETE + endpoint + free + core.random.next();
   }
-  if (core.isDesignated) return peer.held >= core.heldCount + core.limits.aheadRows ? peer.held : 0;
+  if (core.isDesignated) return peer.held > core.heldCount ? peer.held : 0;
   if (peer.id === core.designated) return DESIGNATED;
   return peer.held > core.heldCount ? peer.held : 0;
 }

@@ -80,6 +80,8 @@ export class LineCore {
   leaving = false;
   /** The most that our uplink was seen to carry, bytes per second. */
   uplinkBest = 0;
+  /** Our uplink has shown to be much slower than others' links: whoever follows us had better follow our feeder. */
+  #uplinkSlow: boolean | 'perhaps' = false;
   /** What comes in, from wherever, and the most of it so far. */
   readonly intake = new RateMeter();
   intakeBest = 0;
@@ -120,6 +122,26 @@ export class LineCore {
     return (
       designated === this.setup.self || (designated !== undefined && this.bans.isBanned(designated, this.now))
     );
+  }
+
+  get uplinkSlow(): boolean {
+    return this.#uplinkSlow !== false;
+  }
+
+  /** `perhaps`: so that it shows whether others do better in our place. */
+  judgeUplink(slow: true | 'perhaps', reason: string): void {
+    this.#uplinkSlow = slow;
+    this.note('uplink-slow', reason);
+  }
+
+  /** We had to pass the one that was to do better in our place: it is not our uplink that is slow. */
+  clearUplink(): void {
+    if (this.#uplinkSlow === 'perhaps') this.#uplinkSlow = false;
+  }
+
+  /** The designated peer, if it is another. */
+  get crosser(): LinePeer | undefined {
+    return this.designated === undefined ? undefined : this.peers.get(this.designated);
   }
 
   /** A chunk has come. */

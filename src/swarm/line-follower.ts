@@ -13,6 +13,13 @@ export class Follower {
   held: number;
   /** Its own speed as far as it knows it, bytes per second; 0: unknown. */
   speed: number;
+  /** What it knew of its speed when it came. */
+  readonly claimed: number;
+  readonly cameAt: MonotonicMs;
+  /** It has taken the place of one that was fast enough. */
+  isOnTrial = false;
+  /** Its uplink is slow: whoever it sends up to us takes its place. */
+  yields = false;
   heardAt: MonotonicMs;
   /** We are one of its many sources (mesh), not its feeder: it is told what we hold, and pointed to nobody. */
   joins = false;
@@ -32,6 +39,8 @@ export class Follower {
     this.ref = ref;
     this.held = held;
     this.speed = speed;
+    this.claimed = speed;
+    this.cameAt = core.now;
     this.heardAt = core.now;
     this.#activeAt = core.now;
   }

@@ -3,7 +3,7 @@ import type { MonotonicMs } from '../base/time.ts';
 import { heldBits } from './held-bits.ts';
 import { type LineCore, NO_SOURCE } from './line-core.ts';
 import { Follower } from './line-follower.ts';
-import type { FeederMessage, FollowerMessage, Standing } from './line-messages.ts';
+import type { FeederMessage, FollowerMessage, MovedWhy, Standing } from './line-messages.ts';
 import type { LineState, Row } from './line-ports.ts';
 import { Uplink } from './line-uplink.ts';
 import type { Wants } from './line-wants.ts';
@@ -14,6 +14,10 @@ export interface Upstream {
   /** The way up: to tell followers, to point them on, and to see rings. */
   standing(): Standing;
   feederRef(): PeerRef | undefined;
+  /** Our feeder shall know at once. */
+  tell(): void;
+  /** Another that has the whole image. */
+  completeRef(): PeerRef | undefined;
   /** Where we are on our way to. */
   movingTo(): PeerRef | undefined;
   /** A peer that is being asked right now. */
@@ -22,8 +26,12 @@ export interface Upstream {
 
 type Attach = Extract<FollowerMessage, { kind: 'attach' }>;
 
+/** So many may have us as one of their sources. */
+const MOST_JOINED = 24;
 /** One that shall go, but hangs on, is dropped. */
 const LINGER_MS = 10_000;
+/** One that comes back to us after we have sent it up stays for so long. */
+const SEND_UP_MS = 30_000;
 
 export class Followers {
   readonly #core: LineCore;
@@ -33,6 +41,8 @@ export class Followers {
   readonly #uplink: Uplink;
   /** Pointed elsewhere, not yet gone. */
   readonly #lingering = new Map<PeerId, MonotonicMs>();
+  /** Sent up to our feeder, and when. */
+  readonly #sentUp = new Map<PeerId, MonotonicMs>();
   #beatAt: MonotonicMs = Number.POSITIVE_INFINITY;
   #told = '';
 
@@ -72,7 +82,10 @@ export class Followers {
     const known = this.#all.get(ref.id);
     if (known !== undefined) {
       known.held = message.held;
-      if (message.kind === 'attach') known.speed = message.rate;
+      if (message.kind === 'attach') {
+        known.speed = message.rate;
+        known.yields = message.insteadOf === ref.id;
+      }
       known.heardAt = now;
       return;
     }
@@ -91,10 +104,20 @@ export class Followers {
     if (follower === undefined) return;
     follower.heard();
     if (this.#core.has(row)) this.#serve(follower, row);
-    else {
+    else if (follower.joins && !this.#core.isDesignated && !this.#wants.isWanted(row)) {
+      // It has others to ask, and nobody knows when we shall have it.
+      this.#tell(id, { kind: 'missing', row });
+    } else {
       follower.waits.add(row);
       this.#wants.wantFor(id, row);
     }
+  }
+
+  /** It shall not wait for us to bring the row, since we ask it for that. */
+  doesNotBring(id: PeerId, row: Row): void {
+    if (this.#all.get(id)?.waits.delete(row) !== true) return;
+    this.#wants.unwantFor(id, row);
+    this.#tell(id, { kind: 'missing', row });
   }
 
   unwants(id: PeerId, row: Row): void {
@@ -172,6 +195,7 @@ export class Followers {
       const standing = this.#upstream.standing();
       for (const id of this.#all.keys()) this.#tell(id, { kind: 'standing', ...standing });
     }
+    this.#stepBack();
     const { who, behind } = this.#uplink.tooMany() ?? {};
     if (who !== undefined && behind !== undefined) this.#move(who, behind.ref, 'full');
     for (const [id, until] of this.#lingering) {
@@ -207,23 +231,28 @@ export class Followers {
       this.#refuse(ref.id, 'cycle');
       return;
     }
-    // Nobody gets anything here for now; and whoever is cut off because of us must not become our feeder.
-    if (this.#upstream.standing().depth >= NO_SOURCE && this.#upstream.asking() === undefined) {
+    // Nobody gets anything new here for now; and whoever is cut off because of us must not become our feeder.
+    const isCutOff = this.#upstream.standing().depth >= NO_SOURCE && this.#upstream.asking() === undefined;
+    if (isCutOff && this.#core.designated !== ref.id) {
       this.#refuse(ref.id, 'unfit');
       return;
     }
+    const yields = attach.insteadOf === ref.id;
+    if (!yields && this.#sendUp(ref, attach.held)) return;
     const victim = attach.insteadOf === undefined ? undefined : this.#all.get(attach.insteadOf);
-    if (victim !== undefined && this.#uplink.mayReplace(victim, attach.rate)) {
-      this.#keep(ref, attach.held, attach.rate);
+    const agreed = victim?.yields === true && this.#mayPass(attach.held, victim.held);
+    if (victim !== undefined && (agreed || this.#uplink.mayReplace(victim, ref.id, attach.rate))) {
+      this.#keep(ref, attach.held, attach.rate).isOnTrial = agreed;
       this.#move(victim, ref, 'slow');
       return;
     }
     const best = this.#uplink.busiest();
-    if (best === undefined || this.#uplink.hasRoom(attach.rate)) {
-      this.#keep(ref, attach.held, attach.rate);
+    const idles = best !== undefined && attach.insteadOf === undefined && this.#uplink.idlesBeside(best);
+    if (best === undefined || idles || this.#uplink.hasRoom(attach.rate)) {
+      this.#keep(ref, attach.held, attach.rate).yields = yields;
       return;
     }
-    if (!best.joins && this.#uplink.goesBefore(attach.held, attach.rate, best)) {
+    if (!yields && this.#uplink.goesBefore(attach.held, attach.rate, best)) {
       this.#keep(ref, attach.held, attach.rate);
       this.#move(best, ref, 'full');
       return;
@@ -253,26 +282,59 @@ export class Followers {
 
   /** One that has many sources asks each only for what it holds: there is no place in a line to be found for it. */
   #join(ref: PeerRef, held: number): void {
-    if (this.#core.leaving) {
-      this.#refuse(ref.id, 'unfit');
+    const joined = [...this.#all.values()].filter(({ joins }) => joins);
+    if (this.#core.leaving || joined.length >= MOST_JOINED) {
+      this.#refuse(ref.id, this.#core.leaving ? 'unfit' : 'full');
       return;
     }
     this.#keep(ref, held, 0).joins = true;
     this.#tell(ref.id, { kind: 'holds', rows: heldBits(this.#core) });
   }
 
-  #move(follower: Follower, to: PeerRef, why: 'full' | 'slow' | 'leaving'): void {
+  /** Our uplink has shown to be slow: who follows us, but one as slow, takes our place, and we go to the end of the line. */
+  #stepBack(): void {
+    if (!this.#core.uplinkSlow) {
+      if (this.#uplink.isSlowItself()) this.#core.judgeUplink(true, 'two in a row took as little');
+      else if (this.#uplink.isDoubtful()) this.#core.judgeUplink('perhaps', 'the only one takes little');
+      if (this.#core.uplinkSlow) this.#upstream.tell();
+    }
+    if (!this.#core.uplinkSlow) return;
+    for (const follower of [...this.#all.values()]) {
+      if (follower.yields || follower.joins) continue;
+      if (this.#sendUp(follower.ref, follower.held)) this.#remove(follower);
+    }
+  }
+
+  /** Sends it to our feeder in our place, once in a while; false: it stays here. */
+  #sendUp(ref: PeerRef, held: number): boolean {
+    const { uplinkSlow, isDesignated, complete, heldCount, now } = this.#core;
+    // What the designated peer asks us for is not to be had further up.
+    if (!uplinkSlow || isDesignated || this.#core.designated === ref.id) return false;
+    const to = complete ? this.#upstream.completeRef() : (this.#upstream.feederRef() ?? this.#core.crosser);
+    if (to === undefined || to.id === ref.id || !(complete || this.#mayPass(held, heldCount))) return false;
+    if (now < (this.#sentUp.get(ref.id) ?? Number.NEGATIVE_INFINITY) + SEND_UP_MS) return false;
+    this.#sentUp.set(ref.id, now);
+    this.#pointTo(ref.id, to, 'instead');
+    return true;
+  }
+
+  /** One with a slow uplink lets others pass, but does not wait for one that has only begun. */
+  #mayPass(held: number, slow: number): boolean {
+    return held + this.#core.setup.rows / 4 >= slow;
+  }
+
+  #move(follower: Follower, to: PeerRef, why: MovedWhy): void {
     this.#remove(follower);
     this.#pointTo(follower.ref.id, to, why);
   }
 
-  #pointTo(id: PeerId, to: PeerRef, why: 'full' | 'slow' | 'leaving'): void {
+  #pointTo(id: PeerId, to: PeerRef, why: MovedWhy): void {
     this.#tell(id, { kind: 'moved', to, why });
     this.#core.note('follower-moved', `${why}: to ${to.id}`, id);
     this.#linger(id);
   }
 
-  #refuse(id: PeerId, why: 'unfit' | 'cycle'): void {
+  #refuse(id: PeerId, why: 'unfit' | 'cycle' | 'full'): void {
     this.#tell(id, { kind: 'refused', why });
     this.#core.note('follower-refused', why, id);
     this.#linger(id);

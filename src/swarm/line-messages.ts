@@ -10,7 +10,10 @@ export type FollowerMessage =
       readonly held: number;
       /** Bytes per second that the follower can take; 0: not known yet. */
       readonly rate: number;
-      /** Go round: the follower of yours whose place I take, since it is slow. */
+      /**
+       * The follower of yours whose place I take, since it is slow, or has sent me up to you. Myself: my uplink is slow, so
+       * whoever comes instead of me shall have my place.
+       */
       readonly insteadOf?: PeerId;
     }
   /** One of many sources (mesh), not a place in the line: nobody is pointed elsewhere. */
@@ -27,13 +30,18 @@ export interface Standing {
   readonly rate: number;
 }
 
+export type MovedWhy = 'full' | 'slow' | 'leaving' | 'instead';
+
 /** Feeder → follower. */
 export type FeederMessage =
   | ({ readonly kind: 'attached' } & Standing)
   /** At least every `beatMs` while nothing else is sent, so that silence means death. */
   | ({ readonly kind: 'standing' } & Standing)
-  /** Ask there instead: at attach (walk to the end of the line) or later (somebody took your place). */
-  | { readonly kind: 'moved'; readonly to: PeerRef; readonly why: 'full' | 'slow' | 'leaving' }
+  /**
+   * Ask there instead: at attach (walk to the end of the line) or later (somebody took your place). `instead`: that is my own
+   * feeder, and you shall have my place, since my uplink is slow.
+   */
+  | { readonly kind: 'moved'; readonly to: PeerRef; readonly why: MovedWhy }
   | { readonly kind: 'refused'; readonly why: 'unknown-image' | 'unfit' | 'cycle' | 'banned' | 'full' }
   /** It will not have the chunk: not held, not on its way, and it cannot fetch it. */
   | { readonly kind: 'missing'; readonly row: number }

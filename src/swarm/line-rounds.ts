@@ -28,8 +28,14 @@ export class Rounds {
   attached(): void {
     this.#asked = 0;
     this.#fallen = false;
-    this.#everyMs = this.#core.limits.roundMs[0];
+    this.#everyMs = this.#firstMs;
     this.#at = this.#core.now + this.#core.jittered(this.#everyMs);
+  }
+
+  /** Those that let others pass give them time to get going. */
+  get #firstMs(): number {
+    const [first] = this.#core.limits.roundMs;
+    return this.#core.uplinkSlow ? 4 * first : first;
   }
 
   refused(): void {
@@ -44,7 +50,7 @@ export class Rounds {
     else if (rate < 0.6 * best && !this.#fallen) {
       this.#fallen = true;
       this.#asked = 0;
-      this.#everyMs = this.#core.limits.roundMs[0];
+      this.#everyMs = this.#firstMs;
       this.#at = Math.min(this.#at, this.#core.now + this.#everyMs / 2);
     }
   }
@@ -62,7 +68,7 @@ export class Rounds {
     const step = Math.max(this.#asked - PATIENT_ROUNDS, 0) % Math.max(above.length, 1);
     const insteadOf = chain[step];
     const ask = chain[step + 1];
-    this.#at = this.#core.now + this.#core.jittered(this.#core.limits.roundMs[0]);
+    this.#at = this.#core.now + this.#core.jittered(this.#firstMs);
     if (!atHeels || insteadOf === undefined || ask === undefined) return undefined;
     this.#asked++;
     return { ask, insteadOf };

@@ -21,6 +21,8 @@ interface Attempt {
 
 /** Steps of one walk: a line of so many is walked to its end; more is somebody's game. */
 const MOST_STEPS = 1_000;
+/** To be sent up instead of going on down counts for so many. */
+const SENT_UP_STEPS = 200;
 /** After a loss, so long until all below us know that they are cut off and would not do as our feeder. */
 const SETTLE_MS = 300;
 
@@ -103,12 +105,11 @@ export class Upwards {
     if (current !== undefined) current.heard();
     switch (message.kind) {
       case 'attached':
-        if (this.#attempt?.ref.id === id) this.#adopt(this.#attempt, message);
-        else if (current !== undefined) this.#stands(current, message);
-        return;
       case 'standing':
         // Told to followers only: one that had pointed us elsewhere has taken our beat for an attach, and us back.
         if (this.#attempt?.ref.id === id) this.#adopt(this.#attempt, message);
+        else if (current?.usable === false && this.#attempt === undefined)
+          this.#adopt({ ref: current.ref, why: 'moved' }, message);
         else if (current !== undefined) this.#stands(current, message);
         return;
       case 'moved':
@@ -134,6 +135,11 @@ export class Upwards {
     if (feeds || asked) this.#core.act({ kind: 'suspect', peer: id });
     if (feeds) this.lose(why, true);
     if (asked) this.#fail(why, true);
+  }
+
+  /** How far we are, how fast, and whether we yield. */
+  tell(): void {
+    if (this.current !== undefined) this.#tellAttach(this.current.ref.id, undefined);
   }
 
   /** A chunk, or part of one, came from the feeder. */
@@ -216,7 +222,7 @@ export class Upwards {
     }
     if (now < this.#beatAt) return;
     this.#beatAt = now + limits.beatMs;
-    this.#tellAttach(feeder.ref.id, undefined);
+    this.tell();
     this.#rounds.watch(feeder.rate, feeder.bestRate);
     if (this.#attempt !== undefined || !feeder.usable) return;
     if (feeder.isGivenUp()) this.#leaveCutOff(feeder);
@@ -262,11 +268,12 @@ export class Upwards {
     const claim = this.#attempt?.why === 'round' && insteadOf !== undefined ? this.#core.uplinkBest : 0;
     const rate = Math.round(Math.max(this.ownRate, claim));
     const facts = { kind: 'attach', held: this.#core.heldCount, rate } as const;
-    const message = insteadOf === undefined ? facts : { ...facts, insteadOf };
+    const place = insteadOf ?? (this.#core.uplinkSlow ? this.#core.setup.self : undefined);
+    const message = place === undefined ? facts : { ...facts, insteadOf: place };
     this.#core.act({ kind: 'tell-feeder', feeder, message });
   }
 
-  #adopt(attempt: Attempt, standing: Standing): void {
+  #adopt(attempt: Pick<Attempt, 'ref' | 'why'>, standing: Standing): void {
     const old = this.current;
     const { now, limits } = this.#core;
     this.#attempt = undefined;
@@ -282,6 +289,7 @@ export class Upwards {
     }
     this.#beatAt = now + limits.beatMs;
     this.#rounds.attached();
+    if (attempt.why === 'round') this.#core.clearUplink();
     this.#wants.wakeAll();
     const what = { first: 'attached', moved: 'moved', heal: 'healed', round: 'went-round' } as const;
     this.#core.note(
@@ -310,8 +318,8 @@ export class Upwards {
         return;
       }
       if (!this.#core.usable(to.id) || attempt.steps >= MOST_STEPS) return;
-      const again = this.#tried.has(to.id);
-      if (!again) this.#ask(to, attempt.why, undefined, attempt.steps + 1);
+      if (why === 'instead') this.#ask(to, attempt.why, id, attempt.steps + SENT_UP_STEPS);
+      else if (!this.#tried.has(to.id)) this.#ask(to, attempt.why, undefined, attempt.steps + 1);
       return;
     }
     const current = this.current;
@@ -321,12 +329,14 @@ export class Upwards {
       this.#hangUp(attempt.ref.id);
     }
     current.usable = false;
+    // Accused of being slow before we could tell: what came is what we say of ourselves.
+    if (why === 'slow' && this.ownRate === 0) this.ownRate = Math.max(1, current.rate);
     this.#tried.clear();
     this.#retryAt = this.#core.now;
     this.#next = [...current.standing.above];
     if (why === 'leaving') this.#core.setAside(id, 'leaving');
     if (this.#attempt === undefined && this.#core.usable(to.id))
-      this.#ask(to, 'moved', why === 'leaving' ? id : undefined, 0);
+      this.#ask(to, 'moved', why === 'leaving' || why === 'instead' ? id : undefined, 0);
   }
 
   #fail(why: string, aside: boolean): void {
@@ -357,9 +367,12 @@ export class Upwards {
 
   /** At the heels of a feeder that may be slow: one above it knows, and takes us in the slow one's place if so. */
   #goRound(feeder: Feeder): void {
+    const { heldCount, uplinkSlow, intakeBest } = this.#core;
+    const { held, rate } = feeder.standing;
+    // One that has stepped back waits for those that it let pass, unless they stand still.
+    const isCatchingUp = uplinkSlow && held < heldCount && rate > 0.5 * intakeBest;
     const atHeels =
-      this.#wants.fetchedFrom(feeder.ref.id).size >= 2 &&
-      feeder.standing.held < this.#core.heldCount + WELL_AHEAD_ROWS;
+      this.#wants.fetchedFrom(feeder.ref.id).size >= 2 && held < heldCount + WELL_AHEAD_ROWS && !isCatchingUp;
     const question = this.#rounds.next(feeder.ref, feeder.standing.above, atHeels);
     if (question === undefined || !this.#core.usable(question.ask.id)) return;
     this.#ask(question.ask, 'round', question.insteadOf.id, 0);

@@ -57,6 +57,8 @@ class Line implements LineMachine {
     this.#followers = new Followers(this.#core, this.#wants, {
       standing: () => this.#standing(),
       feederRef: () => this.#up.current?.ref,
+      tell: () => this.#up.tell(),
+      completeRef: () => this.#someoneElse(true),
       movingTo: () => this.#up.movingTo,
       asking: () => this.#up.asking,
     });
@@ -94,7 +96,7 @@ class Line implements LineMachine {
 
   state(): LineState {
     const feeder = this.#up.current;
-    const { now, heldCount, paused } = this.#core;
+    const { now, heldCount, paused, uplinkSlow } = this.#core;
     const crosses = this.#wants.fetchedFrom('wan').size > 0;
     return {
       strategy: 'line',
@@ -105,6 +107,7 @@ class Line implements LineMachine {
       followers: this.#followers.rates(),
       holds: this.#wants.holds,
       paused,
+      ...(uplinkSlow ? { slowUplink: true } : {}),
     };
   }
 
@@ -344,11 +347,11 @@ class Line implements LineMachine {
   }
 
   /** Somebody who may feed our followers when we have no feeder ourselves. */
-  #someoneElse() {
+  #someoneElse(complete = false) {
     let best: { id: PeerId; held: number } | undefined;
     for (const peer of this.#core.peers.values()) {
       const followsUs = this.#followers.get(peer.id) !== undefined;
-      const source = peer.held >= this.#core.setup.rows || peer.id === this.#core.designated;
+      const source = peer.held >= this.#core.setup.rows || (!complete && peer.id === this.#core.designated);
       if (followsUs || !source || !this.#core.usable(peer.id)) continue;
       if (best === undefined || peer.held > best.held) best = peer;
     }

@@ -4,9 +4,9 @@ import { type Candidate, rankForWan } from './election.ts';
 import type { LinePeer } from './line-ports.ts';
 import type { ImageKey, PeerId, SitePeer, UnfitReason } from './site.ts';
 
-/** A peer whose own way out fails may still serve; every other reason speaks against it. */
+/** A peer whose own way out fails, or is slow, may still serve; every other reason speaks against it. */
 export function mayServe(unfit: readonly UnfitReason[]): boolean {
-  return unfit.every((reason) => reason === 'wan-down');
+  return unfit.every((reason) => reason === 'wan-down' || reason === 'slow');
 }
 
 /**

@@ -36,8 +36,11 @@ export interface PeerRef {
 /** An endpoint that runs the service, or a machine that is being imaged. */
 export type PeerRole = 'peer' | 'target';
 
-/** Why a peer should not serve or cross the WAN now. `wan-down`: its own way out fails; it may still serve. */
-export const UNFIT_REASONS = ['battery', 'metered', 'busy', 'paused', 'leaving', 'wan-down'] as const;
+/**
+ * Why a peer should not serve or cross the WAN now. `wan-down`: its own way out fails; it may still serve. `slow`: its uplink
+ * is far slower than the others'; it may serve, but all of a site should not wait for it.
+ */
+export const UNFIT_REASONS = ['battery', 'metered', 'busy', 'paused', 'leaving', 'wan-down', 'slow'] as const;
 export type UnfitReason = (typeof UNFIT_REASONS)[number];
 
 /** What a peer holds of one image, in chunks; `held === of` means all of it. */

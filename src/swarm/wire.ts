@@ -84,7 +84,7 @@ const REF_BYTES = 8 + 4 + 2;
 const MOST_ABOVE = 4;
 const DEEPEST = 0xffff;
 
-const MOVED_WHY = ['full', 'slow', 'leaving'] as const;
+const MOVED_WHY = ['full', 'slow', 'leaving', 'instead'] as const;
 const REFUSED_WHY = ['unknown-image', 'unfit', 'cycle', 'banned', 'full'] as const;
 const FORMS = ['stored', 'repacked'] as const satisfies readonly ChunkForm[];
 

@@ -214,6 +214,6 @@ describe('the peers of an image', () => {
   });
 
   it('lets only those serve whom nothing but their own way out troubles', () => {
-    expect(UNFIT_REASONS.filter((reason) => mayServe([reason]))).toEqual(['wan-down']);
+    expect(UNFIT_REASONS.filter((reason) => mayServe([reason]))).toEqual(['wan-down', 'slow']);
   });
 });

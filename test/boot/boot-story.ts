@@ -4,7 +4,7 @@ import { fromText } from '../../src/base/bytes.ts';
 import type { Vantage } from '../../src/boot/attempt-bounds.ts';
 import { BootAttempts } from '../../src/boot/attempts.ts';
 import type { Observed } from '../../src/boot/observed.ts';
-import type { Attempt } from '../../src/boot/verdict.ts';
+import type { Attempt, Verdict } from '../../src/boot/verdict.ts';
 import { type MessageType, OPTIONS, optionEntry } from '../../src/dhcp/options.ts';
 import { BOOT_REPLY, type DhcpPacket } from '../../src/dhcp/packet.ts';
 import { BIOS_CLASS, clientPacket, HTTP_CLASS, IPXE_CLASS, UEFI_CLASS } from '../support/dhcp-packets.ts';
@@ -188,4 +188,29 @@ export class Story {
   checksIn(): this {
     return this.tell({ kind: 'check-in', address: CLIENT, macs: ['52:54:00:77:00:01' as Mac] });
   }
+}
+
+export const SCRIPT = '/boot/script.ipxe?mac=1';
+
+/** The NBP runs as iPXE, which gets its script. */
+export const throughScript = (story: Story) =>
+  story
+    .leases('uefi', 'snponly.efi')
+    .asks4011()
+    .answers4011('snponly.efi')
+    .tftp('snponly.efi', 'probed')
+    .tftp('snponly.efi', 'completed')
+    .after(3)
+    .leases('ipxe', 'http://10.77.0.2:8067/boot/start.ipxe', { xid: 7 })
+    .http('/boot/start.ipxe', 200)
+    .http(SCRIPT, 200);
+
+/** A story and what the doctor must say of it. */
+export interface StoryCase {
+  readonly why: string;
+  readonly story: (story: Story) => unknown;
+  readonly verdicts: readonly Verdict[];
+  /** A word of the last remedy, or of its evidence. */
+  readonly says?: string;
+  readonly fromCapture?: true;
 }

@@ -21,7 +21,8 @@ export function approvalPicture(facts: ApprovalFacts, width: number, scale: numb
   const modules = qrCode(`${facts.page}#${facts.code}`);
   const picture = modules === undefined ? [] : halfBlocks(modules, scale);
   // The line above is the coloured title; the screen's own margin of two columns is white.
-  const code = ['', ...picture.map((line) => ' '.repeat(QUIET * scale - 2) + line)];
+  const below = Array<string>(picture.length === 0 ? 0 : Math.ceil((QUIET * scale) / 2)).fill('');
+  const code = ['', ...picture.map((line) => ' '.repeat(QUIET * scale - 2) + line), ...below];
   const words = wordsFor(facts, scale);
   const left = picture[0] === undefined ? 0 : picture[0].length + 2 * QUIET * scale - 2;
   const above = Math.max(0, Math.floor((code.length - words.length) / 2));

@@ -5,6 +5,7 @@ import type { Ipv4 } from '../../src/base/addresses.ts';
 import type { Digest } from '../../src/base/digest.ts';
 import { PeerbootError } from '../../src/base/errors.ts';
 import type { NamedFiles } from '../../src/base/named-files.ts';
+import { randomInt, seededRandom } from '../../src/base/random.ts';
 import type { Clock } from '../../src/base/time.ts';
 import { openBytes } from '../../src/chunk/ports.ts';
 import { systemTimers } from '../../src/io/clock.ts';
@@ -52,10 +53,10 @@ export function image(name: string, version: string): CatalogueImage {
 /** What every plan of the test registry carries, unless a test says otherwise. */
 export const TICKET = 'ticket-1';
 
-/** Bytes that are never the same twice, for codes. */
-export function countingBytes(): (count: number) => Uint8Array {
-  let next = 0;
-  return (count) => Uint8Array.from({ length: count }, () => (next++ * 7) & 0xff);
+/** Seeded bytes, for codes and PINs. */
+export function seededBytes(): (count: number) => Uint8Array {
+  const random = seededRandom(42);
+  return (count) => Uint8Array.from({ length: count }, () => randomInt(random, 256));
 }
 
 export interface Registry {
@@ -80,7 +81,7 @@ export function registry(
     assignments,
     log,
     images: () => made.images,
-    random: countingBytes(),
+    random: seededBytes(),
     newTicket: () => TICKET,
     ...options,
     store,

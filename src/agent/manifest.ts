@@ -2,21 +2,16 @@
 import type { CatalogueImage } from '../api/catalogue.ts';
 import { PeerbootError, WireError } from '../base/errors.ts';
 import {
-  type ChunkTable,
-  checkTables,
   type Manifest,
-  parseChunkTable,
   parseManifest,
-  parseSliceTable,
-  type SliceTable,
+  parseTables,
   type TableDescriptor,
+  type Tables,
 } from '../chunk/manifest.ts';
 import type { ContentPort, Source } from './ports.ts';
 
-export interface ImageTables {
+export interface ImageTables extends Tables {
   readonly manifest: Manifest;
-  readonly slices: SliceTable;
-  readonly chunks: ChunkTable;
 }
 
 /** The image as the signed catalogue has it; PB-IMAGE-UNKNOWN when it has none of that name and version. */
@@ -53,11 +48,8 @@ export async function fetchTables(
   if (!same) sound(new WireError('the manifest is of another image than the catalogue says'));
   const table = async ({ digest, size, plainBytes }: TableDescriptor): Promise<Uint8Array> =>
     content.unpack(await source.fetch({ digest, size }), plainBytes);
-  const slices = sound(parseSliceTable(await table(manifest.sliceTable), manifest));
-  const chunks = sound(parseChunkTable(await table(manifest.chunkTable), manifest));
-  const wrong = checkTables(slices, chunks);
-  if (wrong !== undefined) sound(wrong);
-  return { manifest, slices, chunks };
+  const { sliceTable, chunkTable } = manifest;
+  return { manifest, ...sound(parseTables(manifest, await table(sliceTable), await table(chunkTable))) };
 }
 
 /** Signed and yet wrong: the fault was made when it was published. */

@@ -14,9 +14,11 @@ export {
   encodeSliceTable,
   parseChunkTable,
   parseSliceTable,
+  parseTables,
   type SliceRow,
   SliceTable,
   SliceTableWriter,
+  type Tables,
 } from './tables.ts';
 
 export const MANIFEST_FORMAT = 'peerboot.manifest/1';

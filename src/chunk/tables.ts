@@ -301,6 +301,20 @@ export function checkTables(slices: SliceTable, chunks: ChunkTable): WireError |
   return undefined;
 }
 
+export interface Tables {
+  readonly slices: SliceTable;
+  readonly chunks: ChunkTable;
+}
+
+/** Both tables, unpacked, each as the manifest and the other one want it. */
+export function parseTables(manifest: Manifest, slices: Uint8Array, chunks: Uint8Array): Tables | WireError {
+  const sliceTable = parseSliceTable(slices, manifest);
+  if (sliceTable instanceof WireError) return sliceTable;
+  const chunkTable = parseChunkTable(chunks, manifest);
+  if (chunkTable instanceof WireError) return chunkTable;
+  return checkTables(sliceTable, chunkTable) ?? { slices: sliceTable, chunks: chunkTable };
+}
+
 function rawOf(digest: Digest): Uint8Array {
   const raw = fromHex(digestHex(digest));
   assert(raw?.length === DIGEST_BYTES, `not a digest: ${digest}`);

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import { createLineFirst } from '../agent/line-first.ts';
 import type { CataloguePackage } from '../api/catalogue.ts';
 import { ROUTES } from '../api/routes.ts';
-import { parseIpv4 } from '../base/addresses.ts';
 import { toHex } from '../base/bytes.ts';
 import type { Digest } from '../base/digest.ts';
 import type { Log } from '../base/log.ts';
@@ -28,9 +27,10 @@ import { createSiteSource } from '../service/site-source.ts';
 import { type Candidate, designated } from '../swarm/election.ts';
 import type { Line } from '../swarm/node-ports.ts';
 import { peersBefore } from '../swarm/peers.ts';
-import { DEFAULT_SITE_PORT, type SitePeer, type UnfitReason } from '../swarm/site.ts';
+import type { SitePeer, UnfitReason } from '../swarm/site.ts';
 import type { FeedState } from './fetch-view.ts';
 import { createPeerSources } from './peer-sources.ts';
+import { toldPeers } from './told-peers.ts';
 
 export interface FetchSiteOptions {
   readonly config: Config;
@@ -178,12 +178,7 @@ export async function openFetchSite(options: FetchSiteOptions): Promise<FetchSit
 
   sitePort = (await node.start()).port;
   httpPort = (await server.start()).port;
-  for (const told of config.peers) {
-    const [text = '', port] = told.split(':');
-    const address = parseIpv4(text);
-    if (address === undefined) continue;
-    presence.tellOf({ address, port: port === undefined ? DEFAULT_SITE_PORT : Number(port) });
-  }
+  for (const where of toldPeers(config.peers)) presence.tellOf(where);
   await presence.start();
   announcer.start();
   presence.onChange(() => peerSources.keepOnly(presence.peers()));

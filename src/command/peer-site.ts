@@ -44,8 +44,9 @@ import { isPaused, tagsInForce } from '../swarm/control.ts';
 import { type Candidate, designated } from '../swarm/election.ts';
 import { peersBefore } from '../swarm/peers.ts';
 import { wishesOf } from '../swarm/replica-wishes.ts';
-import { DEFAULT_SITE_PORT, type UnfitReason } from '../swarm/site.ts';
+import type { UnfitReason } from '../swarm/site.ts';
 import { createPeerSources } from './peer-sources.ts';
+import { toldPeers } from './told-peers.ts';
 
 export interface PeerSiteParts {
   readonly config: Config;
@@ -312,12 +313,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
     },
     async start() {
       sitePort = (await node.start()).port;
-      for (const told of config.peers) {
-        const [text = '', port] = told.split(':');
-        const address = parseIpv4(text);
-        if (address !== undefined)
-          presence.tellOf({ address, port: port === undefined ? DEFAULT_SITE_PORT : Number(port) });
-      }
+      for (const where of toldPeers(config.peers)) presence.tellOf(where);
       await presence.start();
       presence.onChange(() => {
         share();

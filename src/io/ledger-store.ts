@@ -1,11 +1,7 @@
 // The ledger of WAN bytes across restarts, in SQLite: one row for each day, source, purpose and image.
-import { dirname } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import { PeerbootError } from '../base/errors.ts';
+import type { DatabaseSync } from 'node:sqlite';
 import type { LedgerRow } from '../swarm/ledger.ts';
-import { ensureFolder } from './state-folder.ts';
-
-const VERSION = 1;
+import { inTransaction, openDatabase } from './database.ts';
 
 /** The adapter behind `LedgerStore` of service/ledger. */
 export interface SqliteLedgerStore {
@@ -17,34 +13,22 @@ export interface SqliteLedgerStore {
 
 /** Opens or makes the file. Throws PB-LEDGER-DAMAGED when it cannot be read. */
 export function openLedgerStore(path: string): SqliteLedgerStore {
-  ensureFolder(dirname(path));
-  let database: DatabaseSync | undefined;
-  try {
-    database = new DatabaseSync(path);
-    prepare(database);
-    const store = storeOn(database);
-    store.rows();
-    return store;
-  } catch (error) {
-    database?.close();
-    throw new PeerbootError('PB-LEDGER-DAMAGED', `${path}: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-function prepare(database: DatabaseSync): void {
-  // Written every second while bytes come: a power cut may cost the last of them, the end of the process none.
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000');
-  const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number };
-  if (version !== 0 && version !== VERSION) {
-    throw new Error(`is of version ${version}, this Peerboot knows ${VERSION}`);
-  }
-  database.exec(
-    `CREATE TABLE IF NOT EXISTS wan (
-       day TEXT NOT NULL, source TEXT NOT NULL, purpose TEXT NOT NULL, title TEXT NOT NULL, bytes INTEGER NOT NULL,
-       PRIMARY KEY (day, source, purpose, title)
-     ) STRICT, WITHOUT ROWID;
-     PRAGMA user_version = ${VERSION}`,
-  );
+  return openDatabase({
+    path,
+    version: 1,
+    // Written every second while bytes come: a power cut may cost the last of them, the end of the process none.
+    synchronous: 'NORMAL',
+    damaged: 'PB-LEDGER-DAMAGED',
+    schema: `CREATE TABLE IF NOT EXISTS wan (
+      day TEXT NOT NULL, source TEXT NOT NULL, purpose TEXT NOT NULL, title TEXT NOT NULL, bytes INTEGER NOT NULL,
+      PRIMARY KEY (day, source, purpose, title)
+    ) STRICT, WITHOUT ROWID`,
+    open(database) {
+      const store = storeOn(database);
+      store.rows();
+      return store;
+    },
+  });
 }
 
 function storeOn(database: DatabaseSync): SqliteLedgerStore {
@@ -57,15 +41,10 @@ function storeOn(database: DatabaseSync): SqliteLedgerStore {
   return {
     rows: () => select.all() as unknown as LedgerRow[],
     add(rows) {
-      database.exec('BEGIN');
-      try {
+      inTransaction(database, 'BEGIN', () => {
         for (const { day, source, purpose, title, bytes } of rows)
           add.run(day, source, purpose, title, bytes);
-        database.exec('COMMIT');
-      } catch (error) {
-        database.exec('ROLLBACK');
-        throw error;
-      }
+      });
     },
     forgetBefore: (day) => void forget.run(day),
     close: () => database.close(),

@@ -1,13 +1,8 @@
 // Machines and assignments across restarts, in SQLite: each change is on the disk before the call returns.
-import { dirname } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
-
 import { AssignmentView, ImagedRecord, MachineNote, MachineView } from '../api/machines.ts';
-import { PeerbootError } from '../base/errors.ts';
-import { ensureFolder } from './state-folder.ts';
-
-const VERSION = 1;
+import { inTransaction, openDatabase } from './database.ts';
 
 const Disk = ImagedRecord.shape.disk.unwrap();
 const Planned = z.object({ revision: z.number(), image: z.string(), ticket: z.string().optional() });
@@ -48,41 +43,29 @@ export interface SqliteMachineStore {
  * for without the memory of what was imaged, machines under an assignment of all would be imaged again.
  */
 export function openMachineStore(path: string): SqliteMachineStore {
-  ensureFolder(dirname(path));
-  let database: DatabaseSync | undefined;
-  try {
-    database = new DatabaseSync(path);
-    prepare(database);
-    const store = storeOn(database);
-    // Read whole once, so that damage shows now and not when a machine asks.
-    store.machines();
-    store.assignments();
-    store.notes();
-    store.elsewhere();
-    return store;
-  } catch (error) {
-    database?.close();
-    throw new PeerbootError('PB-MACHINES-DAMAGED', `${path}: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-function prepare(database: DatabaseSync): void {
-  // A lost `done` images a machine twice: every change waits for the disk, and there are few of them.
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 2000');
-  const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number };
-  if (version !== 0 && version !== VERSION) {
-    throw new Error(`is of version ${version}, this Peerboot knows ${VERSION}`);
-  }
-  database.exec(
-    `CREATE TABLE IF NOT EXISTS machine (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
-     CREATE TABLE IF NOT EXISTS assignment (
-       origin TEXT NOT NULL, machine TEXT NOT NULL, revision INTEGER NOT NULL, record TEXT NOT NULL,
-       PRIMARY KEY (origin, machine)
-     ) STRICT;
-     CREATE TABLE IF NOT EXISTS note (machine TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
-     CREATE TABLE IF NOT EXISTS elsewhere (ticket TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
-     PRAGMA user_version = ${VERSION}`,
-  );
+  return openDatabase({
+    path,
+    version: 1,
+    // A lost `done` images a machine twice: every change waits for the disk, and there are few of them.
+    synchronous: 'FULL',
+    damaged: 'PB-MACHINES-DAMAGED',
+    schema: `CREATE TABLE IF NOT EXISTS machine (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+      CREATE TABLE IF NOT EXISTS assignment (
+        origin TEXT NOT NULL, machine TEXT NOT NULL, revision INTEGER NOT NULL, record TEXT NOT NULL,
+        PRIMARY KEY (origin, machine)
+      ) STRICT;
+      CREATE TABLE IF NOT EXISTS note (machine TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+      CREATE TABLE IF NOT EXISTS elsewhere (ticket TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT`,
+    open(database) {
+      const store = storeOn(database);
+      // Read whole once, so that damage shows now and not when a machine asks.
+      store.machines();
+      store.assignments();
+      store.notes();
+      store.elsewhere();
+      return store;
+    },
+  });
 }
 
 function storeOn(database: DatabaseSync): SqliteMachineStore {
@@ -113,15 +96,10 @@ function storeOn(database: DatabaseSync): SqliteMachineStore {
     dropAssignment: ({ origin, machine }) => void deleteAssignment.run(origin, machine),
     notes: () => recordsOf(database, 'SELECT record FROM note', MachineNote),
     saveList(assignments, notes) {
-      database.exec('BEGIN IMMEDIATE');
-      try {
+      inTransaction(database, 'BEGIN IMMEDIATE', () => {
         for (const one of assignments) saveAssignment(one);
         for (const one of notes) upsertNote.run(one.machine, JSON.stringify(one));
-        database.exec('COMMIT');
-      } catch (error) {
-        database.exec('ROLLBACK');
-        throw error;
-      }
+      });
     },
     elsewhere: () => recordsOf(database, 'SELECT record FROM elsewhere', ImagedElsewhere),
     saveElsewhere: (record) => void upsertElsewhere.run(record.ticket, JSON.stringify(record)),

@@ -3,21 +3,16 @@ import type { CataloguePackage } from '../api/catalogue.ts';
 import type { Descriptor } from '../base/digest.ts';
 import { PeerbootError, WireError } from '../base/errors.ts';
 import {
-  type ChunkTable,
-  checkTables,
   type Manifest,
-  parseChunkTable,
   parseManifest,
-  parseSliceTable,
-  type SliceTable,
+  parseTables,
   type TableDescriptor,
+  type Tables,
 } from '../chunk/manifest.ts';
 
-export interface PackageTables {
+export interface PackageTables extends Tables {
   readonly entry: CataloguePackage;
   readonly manifest: Manifest;
-  readonly slices: SliceTable;
-  readonly chunks: ChunkTable;
 }
 
 /** `stored` gives proved bytes. Rejects as it does, or with PB-PACKAGE-UNSAFE. */
@@ -36,11 +31,9 @@ export async function readPackageTables(
   if (!same) throw unsafe('the manifest is of another package than the catalogue says');
   const table = async ({ digest, size, plainBytes }: TableDescriptor): Promise<Uint8Array> =>
     unzstd(await stored({ digest, size }), plainBytes);
-  const slices = sound(parseSliceTable(await table(manifest.sliceTable), manifest));
-  const chunks = sound(parseChunkTable(await table(manifest.chunkTable), manifest));
-  const crossed = checkTables(slices, chunks);
-  if (crossed !== undefined) throw unsafe(crossed.message);
-  return { entry, manifest, slices, chunks };
+  const { sliceTable, chunkTable } = manifest;
+  const tables = sound(parseTables(manifest, await table(sliceTable), await table(chunkTable)));
+  return { entry, manifest, ...tables };
 }
 
 /** Signed and yet wrong: the fault was made when it was published. */

@@ -2,14 +2,7 @@
 import { type CatalogueImage, compareVersions } from '../api/catalogue.ts';
 import type { Descriptor } from '../base/digest.ts';
 import { PeerbootError, WireError } from '../base/errors.ts';
-import {
-  type ChunkTable,
-  checkTables,
-  parseChunkTable,
-  parseManifest,
-  parseSliceTable,
-  type SliceTable,
-} from '../chunk/manifest.ts';
+import { parseManifest, parseTables, type TableDescriptor, type Tables } from '../chunk/manifest.ts';
 import type { ImageName } from '../chunk/names.ts';
 import type { PublishPorts } from './publish-ports.ts';
 
@@ -41,11 +34,6 @@ function ofOneKind(wanted: ImageName | undefined, images: readonly CatalogueImag
   return [...self, ...earlier, ...others];
 }
 
-export interface Tables {
-  readonly slices: SliceTable;
-  readonly chunks: ChunkTable;
-}
-
 /** The tables of an image in the tree; rejects with PB-TREE-DAMAGED when they are not whole. */
 export async function readTables(image: CatalogueImage, ports: PublishPorts): Promise<Tables> {
   const broken = (what: string, cause?: unknown) =>
@@ -61,13 +49,6 @@ export async function readTables(image: CatalogueImage, ports: PublishPorts): Pr
   };
   const manifest = value(parseManifest(await load(image.manifest)));
   const { sliceTable, chunkTable } = manifest;
-  const slices = value(
-    parseSliceTable(await ports.unzstd(await load(sliceTable), sliceTable.plainBytes), manifest),
-  );
-  const chunks = value(
-    parseChunkTable(await ports.unzstd(await load(chunkTable), chunkTable.plainBytes), manifest),
-  );
-  const crossed = checkTables(slices, chunks);
-  if (crossed !== undefined) throw broken(crossed.message, crossed);
-  return { slices, chunks };
+  const table = async (packed: TableDescriptor) => ports.unzstd(await load(packed), packed.plainBytes);
+  return value(parseTables(manifest, await table(sliceTable), await table(chunkTable)));
 }

@@ -8,6 +8,7 @@ import {
   type Manifest,
   SliceTable,
   type TableDescriptor,
+  type Tables,
 } from '../chunk/manifest.ts';
 import {
   type ContentKind,
@@ -17,7 +18,7 @@ import {
   isImageVersion,
   packageTargetPath,
 } from '../chunk/names.ts';
-import { choosePredecessors, readTables, type Tables } from './publish-known.ts';
+import { choosePredecessors, readTables } from './publish-known.ts';
 import { packImage } from './publish-pack.ts';
 import type { PublishPorts } from './publish-ports.ts';
 

@@ -2,7 +2,6 @@
 // Arguments: a folder with NBPs, and perhaps --chain. Says one JSON line per log line, and `{script: address}` when asked.
 import { createServer } from 'node:http';
 import { ROUTES } from '../../src/api/routes.ts';
-import type { Log } from '../../src/base/log.ts';
 import { systemClock, systemTimers } from '../../src/io/clock.ts';
 import { chooseInterfaces } from '../../src/io/interfaces.ts';
 import { loadNamedFiles } from '../../src/io/named-files.ts';
@@ -10,22 +9,14 @@ import { tftpSockets } from '../../src/io/tftp-sockets.ts';
 import { openUdp } from '../../src/io/udp.ts';
 import { createDhcpService } from '../../src/service/dhcp-service.ts';
 import { createTftpService } from '../../src/service/tftp-service.ts';
+import { jsonLog, say } from './json-log.ts';
 
 const [folder = '.', ...words] = process.argv.slice(2);
-const say = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
-const level = (name: string) => (fields: object, msg: string) => say({ level: name, msg, ...fields });
-const log: Log = {
-  debug: level('debug'),
-  info: level('info'),
-  warn: level('warn'),
-  error: level('error'),
-  child: () => log,
-};
 const HTTP_PORT = 8067;
 
 const interfaces = chooseInterfaces(['eth0']);
-const files = await loadNamedFiles(folder, log);
-const common = { log, clock: systemClock, onMachineEvent: (event: object) => say({ event }) };
+const files = await loadNamedFiles(folder, jsonLog);
+const common = { log: jsonLog, clock: systemClock, onMachineEvent: (event: object) => say({ event }) };
 const tftp = createTftpService({
   ...common,
   addresses: interfaces.map((one) => one.address),

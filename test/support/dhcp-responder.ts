@@ -1,23 +1,14 @@
 // A process that runs the DHCP service alone, so that a test can put it into a network namespace.
 // Arguments: the interfaces to serve, and any of --observe, --chain. Says one JSON line per log line, and
 // `{stats, servers, events}` at each SIGUSR2; ends at SIGTERM.
-import type { Log } from '../../src/base/log.ts';
 import type { MachineEvent } from '../../src/boot/progress.ts';
 import { chooseInterfaces } from '../../src/io/interfaces.ts';
 import { openUdp } from '../../src/io/udp.ts';
 import { createDhcpService } from '../../src/service/dhcp-service.ts';
 import { TEST_ASSETS } from './boot-context.ts';
+import { jsonLog, say } from './json-log.ts';
 
 const words = process.argv.slice(2);
-const say = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
-const level = (name: string) => (fields: object, msg: string) => say({ level: name, msg, ...fields });
-const log: Log = {
-  debug: level('debug'),
-  info: level('info'),
-  warn: level('warn'),
-  error: level('error'),
-  child: () => log,
-};
 
 const events: MachineEvent[] = [];
 const service = createDhcpService({
@@ -27,7 +18,7 @@ const service = createDhcpService({
   assets: TEST_ASSETS,
   observe: words.includes('--observe'),
   chainOldIpxe: words.includes('--chain'),
-  log,
+  log: jsonLog,
   clock: { nowMs: () => performance.now(), wallMs: () => Date.now() },
   onMachineEvent: (event) => events.push(event),
 });

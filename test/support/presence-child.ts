@@ -1,12 +1,12 @@
 // A process that is present in its site, so that a test can put it into a network namespace, cut it off and kill it.
 // Its one argument is a PresenceJob as JSON. Says `{at, peers}` at each change and one JSON line per log line; ends at SIGTERM.
 import type { Ipv4 } from '../../src/base/addresses.ts';
-import type { Log } from '../../src/base/log.ts';
 import { beaconSockets } from '../../src/io/beacon-sockets.ts';
 import { systemClock, systemTimers } from '../../src/io/clock.ts';
 import { hostInterfaces } from '../../src/io/interfaces.ts';
 import { createPresence } from '../../src/service/presence.ts';
 import { DEFAULT_SITE_PORT } from '../../src/swarm/site.ts';
+import { jsonLog, say } from './json-log.ts';
 
 export interface PresenceJob {
   readonly id: string;
@@ -16,15 +16,6 @@ export interface PresenceJob {
 }
 
 const job = JSON.parse(process.argv[2] ?? '{}') as PresenceJob;
-const say = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
-const level = (name: string) => (fields: object, msg: string) => say({ level: name, msg, ...fields });
-const log: Log = {
-  debug: level('debug'),
-  info: level('info'),
-  warn: level('warn'),
-  error: level('error'),
-  child: () => log,
-};
 
 const presence = createPresence({
   self: job.id,
@@ -43,7 +34,7 @@ const presence = createPresence({
   random: { next: Math.random },
   clock: systemClock,
   timers: systemTimers,
-  log,
+  log: jsonLog,
 });
 presence.onChange(() => say({ at: Date.now(), peers: presence.peers() }));
 for (const address of job.told ?? []) presence.tellOf({ address: address as Ipv4, port: DEFAULT_SITE_PORT });

@@ -19,7 +19,7 @@ import {
   progressLine,
 } from './sim/picture.ts';
 import { reportOf } from './sim/report.ts';
-import { DEFAULT_SCENARIO, runScenario, type Scenario } from './sim/scenario.ts';
+import { DEFAULT_SCENARIO, runScenario, type Scenario, strategyOf } from './sim/scenario.ts';
 import { parseTopology } from './sim/topology.ts';
 import { traceObserver } from './sim/trace.ts';
 import type { World } from './sim/world.ts';
@@ -57,6 +57,8 @@ const program = new Command('npm run sim --')
   .exitOverride()
   .option('--targets <n>', 'machines being imaged', some, DEFAULT_SCENARIO.targets)
   .option('--peers <k>', 'peers beside them', count, DEFAULT_SCENARIO.peers)
+  .option('--holders <n>', 'peers that have the image already', count, DEFAULT_SCENARIO.holders)
+  .option('--holder-uplink <mbit>', 'what each of them sends at most, in Mbit/s; default: as the LAN')
   .option('--chunks <m>', 'chunks of the image', some, DEFAULT_SCENARIO.chunks)
   .option('--seed <s>', 'the same seed, the same run', count, 1)
   .option('--slow <n>', 'so many targets at a tenth of the speed', count)
@@ -99,6 +101,8 @@ function scenarioOf(o: Options): Scenario {
     seed: o.seed,
     targets: o.targets,
     peers: o.peers,
+    holders: o.holders,
+    holderUplink: (o.holderUplink === undefined ? o.lanRate : amount(o.holderUplink)) * BYTES_PER_MS_OF_MBIT,
     chunks: o.chunks,
     chunkBytes: o.chunkKb * 1000,
     variation: o.variation,
@@ -141,7 +145,7 @@ function simulate(o: Options): boolean {
   let current: World | undefined;
   let shownMs = 0;
   const outcome = runScenario(scenario, {
-    parts: realParts(scenario.strategy),
+    parts: realParts(strategyOf(scenario)),
     observers: tracing(o.trace === true, () => current),
     onWorld(world) {
       current = world;

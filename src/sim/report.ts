@@ -18,6 +18,8 @@ export interface Report {
   readonly finished: number;
   readonly targets: number;
   readonly boundSeconds: number;
+  /** Of the last of all; null when one never finished. */
+  readonly lastSeconds: number | null;
 }
 
 export function reportOf(outcome: Outcome): Report {
@@ -41,6 +43,9 @@ export function reportOf(outcome: Outcome): Report {
     finished: finishes.filter(({ tookMs }) => tookMs !== undefined).length,
     targets: finishes.length,
     boundSeconds: Math.round(boundMs) / 1000,
+    lastSeconds: finishes.some(({ tookMs }) => tookMs === undefined)
+      ? null
+      : Math.round(Math.max(...finishes.map(({ tookMs }) => tookMs ?? 0))) / 1000,
   };
 }
 

@@ -1,5 +1,6 @@
 // What is simulated: so many machines on such links, and what befalls them; run beside the bound of one machine alone.
 import { randomInt, seededRandom } from '../base/random.ts';
+import { chooseStrategy } from '../swarm/strategy.ts';
 import type { Violation } from './checks.ts';
 import type { Parts } from './node.ts';
 import type { Observer } from './observer.ts';
@@ -12,6 +13,9 @@ export interface Scenario {
   readonly seed: number;
   readonly targets: number;
   readonly peers: number;
+  /** Peers besides that hold the image from the start, and what their cards send. */
+  readonly holders: number;
+  readonly holderUplink: BytesPerMs;
   readonly chunks: number;
   readonly chunkBytes: number;
   /** Share by which chunks differ from it at most. */
@@ -32,6 +36,8 @@ export const DEFAULT_SCENARIO: Scenario = {
   seed: 1,
   targets: 16,
   peers: 1,
+  holders: 0,
+  holderUplink: 12_500,
   chunks: 1024,
   chunkBytes: 1_200_000,
   variation: 0.02,
@@ -125,6 +131,14 @@ function hasTroubles(troubles: Troubles): boolean {
   return Object.values(troubles).some((value) => value !== undefined);
 }
 
+/** What `auto` comes to: the choice that the machines of this scenario would make if they knew their links. */
+export function strategyOf(scenario: Scenario): Exclude<SimStrategy, 'auto'> {
+  const { strategy, targets, holders, holderUplink, lanRate } = scenario;
+  if (strategy !== 'auto') return strategy;
+  const facts = { fetchers: targets, completeHolders: holders };
+  return chooseStrategy({ ...facts, fastestUplink: 1000 * holderUplink, downlink: 1000 * lanRate }).strategy;
+}
+
 /** The time that one machine alone needs on the same links. */
 export function findBound(scenario: Scenario, { parts }: RunOptions): number {
   const alone: Scenario = { ...scenario, targets: 1, troubles: {} };
@@ -173,6 +187,17 @@ function specOf(scenario: Scenario, slow: ReadonlySet<number>, boundMs: number):
       startMs: i * 10,
       consumes: false,
     });
+  for (let i = 0; i < scenario.holders; i++) {
+    const sends = { ...card(), up: scenario.holderUplink };
+    machines.push({
+      name: `h${i + 1}`,
+      role: 'peer',
+      card: sends,
+      startMs: i,
+      consumes: false,
+      stocked: true,
+    });
+  }
   for (const [i, startMs] of starts.entries()) {
     const name = i < targets ? `t${String(i + 1).padStart(digits, '0')}` : 'joiner';
     machines.push({

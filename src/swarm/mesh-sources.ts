@@ -7,6 +7,8 @@ import type { LinePeer, Row } from './line-ports.ts';
 import type { Wants } from './line-wants.ts';
 import type { PeerId, PeerRef } from './site.ts';
 
+/** Wanted rows that are compared for rarity. */
+const COMPARED = 64;
 /** Sources at a time: enough that one slow one hardly counts. */
 const MOST_SOURCES = 6;
 /** Whoever crosses the WAN must know what is in the site already. */
@@ -166,6 +168,24 @@ export class MeshSources {
       const [ref] = candidates.splice(Math.floor(core.random.next() * candidates.length), 1);
       this.#dial(ref as LinePeer);
     }
+  }
+
+  /** Takes wanted rows: the rarest first, and equally rare ones by lot, or the source would send the same to each of us. */
+  rarestFirst(wants: Wants): readonly Row[] {
+    const rows: Row[] = [];
+    for (let row = wants.peek(); row !== undefined && rows.length < COMPARED; row = wants.peek()) {
+      rows.push(row);
+      wants.take();
+    }
+    const lot = new Map(rows.map((row) => [row, this.copies(row) + this.#core.random.next()]));
+    return rows.sort((a, b) => (lot.get(a) ?? 0) - (lot.get(b) ?? 0));
+  }
+
+  /** Somebody else with the whole image, or on the way to it: for those whom we leave. */
+  another(): PeerRef | undefined {
+    for (const { ref, complete } of this.#all.values())
+      if (complete || ref.id === this.#core.designated) return ref;
+    return undefined;
   }
 
   holdsAll(source: MeshSource, bits: Uint8Array): void {

@@ -7,6 +7,7 @@
 import { assert, unreachable } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/time.ts';
 import { LineCore, type LineOptions, NO_SOURCE } from './line-core.ts';
+import { Followers } from './line-followers.ts';
 import type { FeederMessage, Standing } from './line-messages.ts';
 import type {
   FetchFailure,
@@ -21,17 +22,14 @@ import type {
 import { Wan } from './line-wan.ts';
 import { Wants } from './line-wants.ts';
 import { heldUpElsewhere, waitingElsewhere } from './mesh-endgame.ts';
-import { MeshFollowers } from './mesh-followers.ts';
 import { type MeshSource, MeshSources } from './mesh-sources.ts';
 import { crossesFor } from './mesh-stand-in.ts';
-import type { PeerId, PeerRef } from './site.ts';
+import type { PeerId } from './site.ts';
 
 export function createMesh(setup: LineSetup, options: LineOptions = {}): LineMachine {
   return new Mesh(setup, options);
 }
 
-/** Wanted rows that are compared for rarity. */
-const COMPARED = 64;
 /** Woken so much too late, we were held up ourselves. */
 const LATE_MS = 50;
 /** There are others to ask, so a busy source is given longer than a line gives its feeder. */
@@ -41,7 +39,7 @@ class Mesh implements LineMachine {
   readonly #core: LineCore;
   readonly #wants: Wants;
   readonly #sources: MeshSources;
-  readonly #followers: MeshFollowers;
+  readonly #followers: Followers;
   readonly #wan = new Wan();
   #beatAt: MonotonicMs = 0;
   /** When we asked to be woken. */
@@ -51,15 +49,28 @@ class Mesh implements LineMachine {
     this.#core = new LineCore(setup, options);
     this.#wants = new Wants(setup.rows);
     this.#sources = new MeshSources(this.#core);
-    this.#followers = new MeshFollowers(this.#core, this.#wants, () => this.#standing());
+    const upstream = {
+      standing: () => this.#standing(),
+      feederRef: () => this.#sources.another(),
+      completeRef: () => this.#sources.another(),
+      // Nobody feeds us alone, so nobody moves us.
+      movingTo: () => undefined,
+      asking: () => undefined,
+      tell: () => {},
+    };
+    this.#followers = new Followers(this.#core, this.#wants, upstream);
   }
 
   step(event: LineEvent, now: MonotonicMs): readonly LineAction[] {
     this.#core.now = now;
     const lateMs = now - this.#wakeBy;
-    if (lateMs > LATE_MS) for (const source of this.#sources.all()) source.excuse(lateMs, now);
+    if (lateMs > LATE_MS) {
+      this.#followers.excuse(lateMs);
+      for (const source of this.#sources.all()) source.excuse(lateMs, now);
+    }
     this.#hear(event);
     this.#tick();
+    this.#followers.tick();
     if (!this.#core.paused && !this.#core.leaving) this.#pump();
     this.#wakeBy = this.nextWake() ?? Number.POSITIVE_INFINITY;
     return this.#core.takeActions();
@@ -68,7 +79,7 @@ class Mesh implements LineMachine {
   nextWake(): MonotonicMs | undefined {
     const { paused, leaving, now } = this.#core;
     const active = this.#wants.any && !paused && !leaving;
-    let at = this.#followers.size > 0 || active ? this.#beatAt : Number.POSITIVE_INFINITY;
+    let at = Math.min(this.#followers.nextWake(), active ? this.#beatAt : Number.POSITIVE_INFINITY);
     if (active) {
       at = Math.min(at, this.#wants.nextDelayed() ?? at);
       if (this.#wan.notBefore > now) at = Math.min(at, this.#wan.notBefore);
@@ -137,8 +148,7 @@ class Mesh implements LineMachine {
         this.#followers.says(event.follower, event.message);
         break;
       case 'follower-wants':
-        this.#beginWaiting();
-        this.#followers.wants(event.follower, event.row);
+        this.#followerWants(event.follower, event.row);
         break;
       case 'follower-unwants':
         this.#followers.unwants(event.follower, event.row);
@@ -152,7 +162,7 @@ class Mesh implements LineMachine {
         break;
       case 'pause':
         this.#core.paused = true;
-        if (!this.#core.complete) this.#followers.handOn(this.#elsewhere());
+        if (!this.#core.complete) this.#followers.handOn(this.#sources.another());
         this.#letGoAll();
         break;
       case 'resume':
@@ -161,7 +171,7 @@ class Mesh implements LineMachine {
         break;
       case 'leave':
         this.#core.leaving = true;
-        this.#followers.handOn(this.#elsewhere());
+        this.#followers.handOn(this.#sources.another());
         this.#letGoAll();
         break;
       default:
@@ -174,11 +184,18 @@ class Mesh implements LineMachine {
     if (!this.#wants.any) this.#core.progressAt = this.#core.now;
   }
 
+  #followerWants(follower: PeerId, row: Row): void {
+    if (row >= this.#core.setup.rows) return;
+    this.#beginWaiting();
+    this.#followers.wants(follower, row);
+    // Two that wait for each other would wait for ever.
+    if (this.#wants.sourceOf(row) === follower) this.#followers.doesNotBring(follower, row);
+  }
+
   #tick(): void {
     const { now, limits } = this.#core;
     if (now < this.#beatAt) return;
     this.#beatAt = now + limits.beatMs;
-    this.#followers.beat();
     for (const source of [...this.#sources.all()]) {
       const { id } = source.ref;
       const waitsMs = source.joined ? SILENCES * limits.silenceMs : limits.dialMs;
@@ -323,19 +340,7 @@ class Mesh implements LineMachine {
     this.#wants.wakeDelayed(this.#core.now);
     if (!this.#wants.any || this.#core.complete) return;
     this.#sources.dial();
-    const rows: Row[] = [];
-    for (
-      let row = this.#wants.peek();
-      row !== undefined && rows.length < COMPARED;
-      row = this.#wants.peek()
-    ) {
-      rows.push(row);
-      this.#wants.take();
-    }
-    // Among equally rare ones by lot: were all to begin with the first, the source would send it to each of us.
-    const lot = new Map(rows.map((row) => [row, this.#sources.copies(row) + this.#core.random.next()]));
-    rows.sort((a, b) => (lot.get(a) as number) - (lot.get(b) as number));
-    for (const row of rows) {
+    for (const row of this.#sources.rarestFirst(this.#wants)) {
       const from = this.#choose(row);
       if (from === undefined) this.#wants.requeue(row);
       else this.#ask(row, from);
@@ -378,13 +383,6 @@ class Mesh implements LineMachine {
       this.#pump();
       return;
     }
-  }
-
-  /** Somebody else with the whole image, or on the way to it, for those whom we leave. */
-  #elsewhere(): PeerRef | undefined {
-    for (const { ref, complete } of this.#sources.all())
-      if (complete || ref.id === this.#core.designated) return ref;
-    return undefined;
   }
 
   #standing(): Standing {

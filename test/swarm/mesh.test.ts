@@ -366,7 +366,6 @@ describe('followers', () => {
       'tell A attached depth 0',
       'note follower-came A',
       'tell A holds',
-      'tell A standing depth 0',
     ]);
     expect(it.at(1, ...follows('A', 5, 5))).toEqual(['serve 5 to A']);
     expect(it.at(2, served('A', 5), joins('A', 1))).toEqual([]);
@@ -433,6 +432,7 @@ describe('followers', () => {
     expect(it.at(1, asks('B'))).toEqual(['tell B moved A (full)']);
     it.at(2, asks('A', { held: 3, rate: 7 }));
     expect(it.line.state().followers).toMatchObject([{ id: 'A', held: 3 }]);
+    it.until(499);
     expect(it.allAt(500, asks('C'))).toContain('tell C attached depth 0');
     it.at(501, { kind: 'follower-lost', follower: 'C' }, { kind: 'follower-lost', follower: 'X' });
     expect(it.line.state().followers).toHaveLength(1);
@@ -475,7 +475,7 @@ describe('pausing and leaving', () => {
     expect(it.at(3, { kind: 'leave' })).toEqual([
       'unserve 9 to A',
       'tell A moved E (leaving)',
-      'tell B refused unfit',
+      'tell B moved E (leaving)',
       'cancel 1 from wan',
       'cancel 0 from E',
       'hang up E',
@@ -484,7 +484,8 @@ describe('pausing and leaving', () => {
   });
 
   it('has nobody to hand on to when no source has all', () => {
-    expect(busy().at(2, { kind: 'pause' })).toContain('tell A refused unfit');
+    // They heal when the connection ends.
+    expect(busy().at(2, { kind: 'pause' })).not.toContainEqual(expect.stringMatching(/^tell/));
   });
 
   it('does not hand a follower on to itself, but to the designated peer though that holds little', () => {
@@ -494,7 +495,7 @@ describe('pausing and leaving', () => {
     expect(it.at(501, asks('A'), { kind: 'leave' })).toContain('tell A moved D (leaving)');
     const ring = mesh();
     ring.at(0, site('D', peer('D')), ...want(0), open('D'), attached('D', { held: 0 }), asks('D'));
-    expect(ring.at(1, { kind: 'leave' })).toContain('tell D refused unfit');
+    expect(ring.at(1, { kind: 'leave' })).not.toContainEqual(expect.stringMatching(/^tell/));
   });
 
   it('asks for nothing while paused, and goes on where it was', () => {

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Plan } from '../../src/api/agent.ts';
 import { chunkPath } from '../../src/api/routes.ts';
 import { equalBytes } from '../../src/base/bytes.ts';
+import { parseReceipt, RECEIPT_OFFSET } from '../../src/imaging/receipt.ts';
 import { until } from '../support/until.ts';
 import { addImage, gptImage, removeTrees, type SignedTree, signedTree } from './content.ts';
 import { type LabPeer, startLabPeer } from './lab-peer.ts';
@@ -78,6 +79,46 @@ describe('the whole way', () => {
     });
     expect(peer.reports.at(-1)?.fetchedBytes).toBe(signed.image.manifest.storedBytes);
     expect(sentTwice(peer)).toBe(0);
+  });
+
+  it('carries the ticket in its reports, leaves a receipt on the disk, and tells of it at its next start', async () => {
+    const plain = gptImage(IMAGE_BYTES, 7);
+    // As every partitioner leaves it; the other images have noise there, which stays theirs.
+    plain.fill(0, RECEIPT_OFFSET, RECEIPT_OFFSET + 512);
+    const own = await signedTree(plain);
+    const peer = await peerOf(own, { ...image, ticket: 'abcd.secret', name: 'till-07' });
+    const target = startTarget(peer, own);
+    await target.over;
+    const receipt = { ticket: 'abcd', machine: 'till-1', image: 'small@1', name: 'till-07' };
+    const disk = target.disk();
+    expect(parseReceipt(disk.subarray(RECEIPT_OFFSET))).toEqual(receipt);
+    expect(Buffer.from(disk).includes('secret')).toBe(false);
+    // All else is the image's, bit for bit.
+    disk.fill(0, RECEIPT_OFFSET, RECEIPT_OFFSET + 512);
+    expect(equalBytes(disk, own.image.plain)).toBe(true);
+    const wiped = peer.reports.findIndex((report) => report.wiped === true);
+    expect(wiped).toBeGreaterThanOrEqual(0);
+    expect(peer.reports.slice(wiped).every((report) => report.ticket === 'abcd.secret')).toBe(true);
+    const next = await peerOf(signed, { kind: 'local-boot' });
+    await startTarget(next, signed, { content: target.disk() }).over;
+    expect(next.checkIns[0]?.disks[0]?.content.receipt).toEqual(receipt);
+  });
+
+  it('shows the code while it waits to be approved, and goes on when it is', async () => {
+    const peer = await peerOf(signed, {
+      kind: 'wait',
+      retryAfterMs: 50,
+      reason: 'not yet',
+      code: 'BCDFGHJK',
+    });
+    const target = startTarget(peer, signed);
+    const shown = () => target.screens.at(-1)?.approval;
+    await until(() => shown() !== undefined, { timeoutMs: 10_000, what: 'the code' });
+    expect(shown()).toEqual({ code: 'BCDFGHJK', page: `${peer.base}/approve` });
+    peer.plan = image;
+    await target.over;
+    expect(shown()).toBeUndefined();
+    expect(equalBytes(target.disk(), signed.image.plain)).toBe(true);
   });
 
   it('fits the partition table to a larger disk that held other data, and zeros what the image has empty', async () => {

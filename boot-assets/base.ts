@@ -4,13 +4,7 @@ import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import { PeerbootError } from '../src/base/errors.ts';
 import { cached, recipeDigest, remove } from '../tools/cache.ts';
-import {
-  type DebianArchitecture,
-  type DebianPackage,
-  describePackages,
-  fetchPackage,
-  unpackPackage,
-} from '../tools/debian.ts';
+import { type DebianPackage, describePackages, fetchPackage, unpackPackage } from '../tools/debian.ts';
 import { run } from '../tools/run.ts';
 import { type Architecture, DEBIAN_NAMES, pack, systemArchive } from './initramfs.ts';
 import { kernelVersion } from './modules.ts';

@@ -1,18 +1,18 @@
 // A target: one QEMU machine under plain emulation, its serial lines as events, its screen as a picture.
 
-import { closeSync, copyFileSync, existsSync, ftruncateSync, openSync } from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, openSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { until } from '../support/until.ts';
+import { cardWords, type FirmwareOptions, flashWords, machineWords, qemuOf } from './firmware.ts';
 import type { StoreNetwork } from './network.ts';
 import { type Running, start } from './process.ts';
 
-export type Firmware = 'bios' | 'uefi';
+export type { Firmware } from './firmware.ts';
 
-export interface TargetOptions {
+export interface TargetOptions extends FirmwareOptions {
   readonly name: string;
-  readonly firmware: Firmware;
   readonly mac: string;
   /** A raw file; made empty and sparse with `diskBytes` when it does not exist. */
   readonly disk: string;
@@ -29,7 +29,7 @@ export interface TargetOptions {
 export interface Target {
   readonly name: string;
   readonly mac: string;
-  readonly firmware: Firmware;
+  readonly firmware: FirmwareOptions['firmware'];
   readonly poweredOnAt: number;
   readonly serial: Running['log'];
   readonly pid: number;
@@ -84,21 +84,6 @@ async function isRunning(machine: Running, socketPath: string): Promise<void> {
   await Promise.race([refused, answers]);
 }
 
-function firmwareArguments(options: TargetOptions, folder: string): string[] {
-  if (options.firmware === 'bios') return [];
-  const variables = join(folder, `${options.name}-vars.fd`);
-  copyFileSync('/usr/share/OVMF/OVMF_VARS_4M.fd', variables);
-  return [
-    '-drive',
-    'if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd',
-    '-drive',
-    `if=pflash,format=raw,unit=1,file=${variables}`,
-    // A store has no boot server on IPv6; without this a machine told to boot its disk first waits a minute for one.
-    '-fw_cfg',
-    'name=opt/org.tianocore/IPv6PXESupport,string=no',
-  ];
-}
-
 /** Powers a machine on. `/dev/kvm` hangs guests on some hosts, so it is always plain emulation. */
 export async function powerOn(
   network: StoreNetwork,
@@ -113,8 +98,6 @@ export async function powerOn(
   const tap = await network.addTap();
   const socketPath = join(folder, `${options.name}.qmp`);
   const [diskIndex, networkIndex] = options.networkFirst === true ? [2, 1] : [1, 2];
-  // Without a ROM file OVMF uses its own PXE; the BIOS needs QEMU's ROM, which is iPXE.
-  const rom = options.firmware === 'uefi' ? ',romfile=' : '';
   const direct =
     options.direct === undefined
       ? []
@@ -128,19 +111,16 @@ export async function powerOn(
         ];
   const poweredOnAt = performance.now();
   const machine = start(
-    'qemu-system-x86_64',
+    qemuOf(options.firmware),
     [
       '-name',
       options.name,
-      '-machine',
-      'q35',
+      ...machineWords(options.firmware),
       '-accel',
       'tcg,thread=multi,tb-size=256',
       '-m',
       String(options.memoryMb ?? 512),
       '-nodefaults',
-      '-vga',
-      'std',
       '-display',
       'none',
       '-serial',
@@ -155,13 +135,12 @@ export async function powerOn(
       `type=1,manufacturer=Peerboot,product=Lab till,serial=${options.name.toUpperCase()}`,
       '-netdev',
       `tap,id=net,ifname=${tap},script=no,downscript=no`,
-      '-device',
-      `virtio-net-pci,netdev=net,mac=${options.mac},bootindex=${networkIndex}${rom}`,
+      ...cardWords(options, options.mac, networkIndex),
       '-drive',
       `if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file=${options.disk}`,
       '-device',
       `virtio-blk-pci,drive=disk,serial=LAB-DISK,bootindex=${diskIndex}`,
-      ...firmwareArguments(options, folder),
+      ...flashWords(options, folder, options.name),
       ...direct,
       ...(options.more ?? []),
     ],

@@ -14,7 +14,7 @@ const SCRIPT = /(\.ipxe|(^|\/)grub\.cfg)$/i;
 const API = /^\/(agent|content|site|admin)\//;
 
 export function roleOf(file: string, scriptSeen: boolean): FileRole {
-  const path = file.split('?', 1)[0] ?? file;
+  const path = file.split('?', 1)[0] as string;
   if (API.test(path)) return 'agent';
   if (OPTIONAL.test(path)) return 'optional';
   if (path === ROUTES.start || path === ROUTES.script || SCRIPT.test(path)) return 'script';

@@ -82,6 +82,6 @@ export class ChainMemory {
 }
 
 function forgetOldest<Key>(map: Map<Key, unknown>): void {
-  const oldest = map.keys().next();
-  if (oldest.done !== true) map.delete(oldest.value);
+  const [oldest] = map.keys();
+  map.delete(oldest as Key);
 }

@@ -57,7 +57,7 @@ function request({ firmware, mac, xid }: Probe, type: MessageType, ciaddr: Ipv4)
     yiaddr: ANY_ADDRESS,
     siaddr: ANY_ADDRESS,
     giaddr: ANY_ADDRESS,
-    chaddr: fromHex(mac.replaceAll(':', '')) ?? new Uint8Array(6),
+    chaddr: fromHex(mac.replaceAll(':', '')) as Uint8Array,
     sname: new Uint8Array(0),
     file: new Uint8Array(0),
     options: new Map([

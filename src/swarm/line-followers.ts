@@ -1,4 +1,5 @@
 // The feeder's side of a line: who is kept, who is pointed elsewhere, what each still has to be sent.
+import { assert } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/time.ts';
 import { heldBits } from './held-bits.ts';
 import { type LineCore, NO_SOURCE } from './line-core.ts';
@@ -53,10 +54,6 @@ export class Followers {
     this.#uplink = new Uplink(core, this.#all);
   }
 
-  get size(): number {
-    return this.#all.size;
-  }
-
   get(id: PeerId): Follower | undefined {
     return this.#all.get(id);
   }
@@ -64,10 +61,6 @@ export class Followers {
   /** Does it rely on us alone? */
   isFed(id: PeerId): boolean {
     return this.#all.get(id)?.joins === false;
-  }
-
-  all(): Iterable<Follower> {
-    return this.#all.values();
   }
 
   /** The most chunks that one of them holds. */
@@ -139,7 +132,7 @@ export class Followers {
   pass(row: Row, waiting: readonly PeerId[]): void {
     for (const id of waiting) {
       const follower = this.#all.get(id);
-      if (follower === undefined) continue;
+      assert(follower !== undefined, 'whoever is lost waits for nothing');
       follower.waits.delete(row);
       this.#serve(follower, row);
     }
@@ -150,7 +143,7 @@ export class Followers {
   missing(row: Row, waiting: readonly PeerId[]): void {
     for (const id of waiting) {
       this.#all.get(id)?.waits.delete(row);
-      if (this.#all.has(id)) this.#tell(id, { kind: 'missing', row });
+      this.#tell(id, { kind: 'missing', row });
     }
   }
 
@@ -217,9 +210,7 @@ export class Followers {
   #decide(ref: PeerRef, attach: Attach): void {
     const { leaving, paused, complete } = this.#core;
     if (leaving || (paused && !complete)) {
-      const up = this.#upstream.feederRef();
-      if (up === undefined || up.id === ref.id) this.#refuse(ref.id, 'unfit');
-      else this.#pointTo(ref.id, up, 'leaving');
+      this.#refuse(ref.id, 'unfit');
       return;
     }
     const to = this.#upstream.movingTo();

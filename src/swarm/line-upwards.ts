@@ -1,4 +1,5 @@
 // The follower's side of a line: whom to ask, walking to the end, measuring, going round a slow feeder, healing.
+import { assert } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/time.ts';
 import { chooseFeeder } from './line-choice.ts';
 import { type LineCore, NO_SOURCE } from './line-core.ts';
@@ -160,7 +161,7 @@ export class Upwards {
   /** A chunk that it does not have after all: often, and it is no feeder for us. */
   missed(id: PeerId, what: string): void {
     const feeder = this.current;
-    if (feeder?.ref.id !== id) return;
+    assert(feeder?.ref.id === id, 'what a lost feeder was asked for has been taken back');
     feeder.misses++;
     if (feeder.misses >= 3) this.lose(what, true);
   }
@@ -341,7 +342,7 @@ export class Upwards {
 
   #fail(why: string, aside: boolean): void {
     const attempt = this.#attempt;
-    if (attempt === undefined) return;
+    assert(attempt !== undefined, 'only a question fails');
     this.#attempt = undefined;
     const { id } = attempt.ref;
     if (this.current?.ref.id !== id) this.#hangUp(id);

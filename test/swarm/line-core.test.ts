@@ -47,6 +47,19 @@ describe('who crosses the WAN', () => {
   });
 });
 
+it('a doubt of the own uplink is cleared when somebody had to be passed, a judgement is not', () => {
+  const it = core();
+  it.clearUplink();
+  expect(it.uplinkSlow).toBe(false);
+  it.judgeUplink('perhaps', 'test');
+  expect(it.uplinkSlow).toBe(true);
+  it.clearUplink();
+  expect(it.uplinkSlow).toBe(false);
+  it.judgeUplink(true, 'test');
+  it.clearUplink();
+  expect(it.uplinkSlow).toBe(true);
+});
+
 describe('setting aside', () => {
   it('lasts twice as long each time, up to a minute, until it has delivered', () => {
     const it = core();

@@ -118,6 +118,9 @@ describe('leaving', () => {
       asks('A'),
     );
     expect(it.at(1, { kind: 'leave' })).toEqual(['tell A moved G (leaving)']);
+    const first = source();
+    first.at(0, site('D', peer('G', FULL), peer('D')), asks('A'));
+    expect(first.at(1, { kind: 'leave' })).toEqual(['tell A moved G (leaving)']);
     const poor = source();
     poor.at(0, site('D', peer('D'), peer('P', { held: 9 })), asks('A'));
     expect(poor.at(1, { kind: 'leave' })).toEqual(['tell A moved D (leaving)']);
@@ -161,6 +164,19 @@ describe('the designated peer', () => {
     it.at(1, open('A'), attached('A', { held: 30, depth: 3 }), asks('B'));
     it.at(2, site('D', peer('A', { held: 3, role: 'target' })));
     expect(it.at(3, ...follows('B', 5))).toEqual(['cancel 5 from A', 'hang up A', 'fetch 5 from wan']);
+  });
+
+  it('asks nobody who holds less than it does: what it lacks, they will hardly have', () => {
+    const it = script({ self: 'D', role: 'peer', held: (row) => row >= 10 && row < 20 });
+    expect(it.at(0, site('D', peer('A', { held: 5 })), ...want(3))).toEqual(['fetch 3 from wan']);
+  });
+
+  it('notes when it begins to cross, and when it has brought its last for another to cross', () => {
+    const it = script({ self: 'D', role: 'peer' });
+    it.at(0, site('D'));
+    expect(it.allAt(1, ...want(0))).toEqual(['fetch 0 from wan', 'note crossing-wan wan']);
+    it.at(2, site('E', peer('E')));
+    expect(it.allAt(3, came(0, 'wan'))).toContain('note left-wan wan');
   });
 
   it('is not given up on while the WAN still brings what it was asked for', () => {

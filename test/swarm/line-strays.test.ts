@@ -70,6 +70,8 @@ it('a chunk asked for twice is sent once', () => {
   it.at(1, came(0, 'F'));
   expect(it.at(2, ...follows('A', 0, 0))).toEqual(['serve 0 to A']);
   it.at(3, { kind: 'follower-unwants', follower: 'A', row: 0 });
+  it.at(3, came(1, 'F'), came(2, 'F'), ...follows('A', 1, 2));
+  expect(it.at(3, { kind: 'follower-unwants', follower: 'A', row: 1 })).toEqual(['unserve 1 to A']);
   expect(it.at(4, served('A', 0), ...follows('A', 0))).toEqual(['serve 0 to A']);
 });
 
@@ -96,6 +98,25 @@ describe('pointed elsewhere', () => {
     const fed = following();
     fed.at(1, site('D', peer('D'), peer('F', FULL), peer('U', { fit: false })));
     expect(fed.allAt(2, moved('F', 'U', 'slow'))).toEqual(['tell F attach']);
+  });
+
+  it('in vain, it asks the old one back; what that says then counts, and it is not hung up on', () => {
+    const back = () => {
+      const it = following();
+      it.at(1, moved('F', 'C', 'slow'), open('C'));
+      expect(it.allAt(2, says('C', { kind: 'refused', why: 'unfit' }))).toEqual([
+        'hang up C',
+        'tell F attach',
+      ]);
+      return it;
+    };
+    expect(back().at(3, moved('F', 'E'))).toEqual(['dial E']);
+    expect(back().at(3, says('F', { kind: 'refused', why: 'unfit' }))).toEqual([]);
+    expect(back().at(3, lost('F'))).toContain('hang up F');
+    // It answers no more, but beats: it has taken our beat for an attach.
+    const late = back();
+    late.until(500, () => [{ kind: 'bytes', from: 'F', bytes: 9 }]);
+    expect(late.at(501, stands('F'))).toContain('fetch 0 from F');
   });
 
   it('while it asks to go round, it forgets that question', () => {

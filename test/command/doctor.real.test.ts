@@ -154,19 +154,24 @@ describe('doctor --probe', () => {
 });
 
 it('a running peer judges what it sees, in its log, its machines, their events and its metrics; a capture of it gets the same verdict', async () => {
-  const capture = launch('tcpdump', ['-i', 'lan1', '-U', '-w', at('boot.pcap')], lans.peer);
+  const capture = launch(
+    'tcpdump',
+    ['-i', 'lan1', '--immediate-mode', '-U', '-w', at('boot.pcap')],
+    lans.peer,
+  );
   await capture.log.waitFor((line) => line.includes('listening on') || undefined, {
     timeoutMs: 5_000,
     what: 'tcpdump to listen',
   });
   const watch = launch(process.execPath, [PEERBOOT, 'machines', '--watch', '--json'], lans.peer);
+  /** A DISCOVER is waited for to be answered; a REQUEST to the store's server nobody answers. */
   const ask = (...packets: DhcpPacket[]) =>
     run('ip', [
       ...['netns', 'exec', lans.clients[0], 'node', CLIENT],
       JSON.stringify({
         listen: [{ address: '0.0.0.0', port: 68 }],
         send: packets.map((one) => ({ hex: toHex(encodePacket(one)), address: '255.255.255.255', port: 67 })),
-        replies: 1,
+        replies: packets[0]?.options.get(OPTIONS.messageType.code)?.[0] === 1 ? 1 : 0,
         quietMs: 50,
       }),
     ]);
@@ -193,13 +198,6 @@ it('a running peer judges what it sees, in its log, its machines, their events a
     boot: { verdict: 'nbp-aborted', firmware: 'uefi-x64', remedy: expect.stringContaining('missing.efi') },
   });
   expect(seen.boot?.evidence.join('\n')).toContain('it took 10.77.11.9 of 10.77.11.1');
-  await capture.stop('SIGINT');
-  const replayed = start(process.execPath, [PEERBOOT, 'doctor', '--replay', at('boot.pcap'), '--json'], {});
-  expect(await replayed.exited).toBe(0);
-  const { attempts } = JSON.parse(replayed.log.lines.join('\n')) as { attempts: object[] };
-  const { verdict, firmware, remedy } = seen.boot ?? {};
-  expect(attempts[0]).toMatchObject({ mac: MAC, verdict, firmware, remedy });
-
   const logged = peer.log.lines.find((line) => line.includes('boot attempt judged') && line.includes(MAC));
   expect(JSON.parse(logged ?? '{}')).toMatchObject({ level: 'warn', verdict: 'nbp-aborted' });
   const curl = (path: string) =>
@@ -208,4 +206,29 @@ it('a running peer judges what it sees, in its log, its machines, their events a
   expect(JSON.parse(await curl(`/admin/v1/machines/${MAC}`))).toMatchObject({
     boot: { verdict: 'nbp-aborted' },
   });
+  const shown = start(process.execPath, [PEERBOOT, 'machines', 'show', MAC], { namespace: lans.peer });
+  expect(await shown.exited).toBe(0);
+  expect(shown.log.lines.join('\n')).toContain('nbp-aborted');
+
+  // By HTTP it gets its script, and nothing is assigned to it: it boots its own disk.
+  await ask(
+    clientPacket({
+      ...{ type: 'REQUEST', vendorClass: HTTP_CLASS, architectures: [16], fields: { xid: 99 } },
+      more: [address, serverIdentifier('10.77.11.1')],
+    }),
+  );
+  const url = `http://10.77.11.2:8067/boot/script.ipxe?mac=${MAC}`;
+  const script = start('curl', ['-sS', url], { namespace: lans.clients[0] });
+  expect(await script.exited).toBe(0);
+  await watch.log.waitFor((line) => line.includes('"verdict":"booted"') || undefined, {
+    timeoutMs: 5_000,
+    what: 'the second verdict among the events',
+  });
+
+  await capture.stop('SIGINT');
+  const replayed = start(process.execPath, [PEERBOOT, 'doctor', '--replay', at('boot.pcap'), '--json'], {});
+  expect(await replayed.exited).toBe(0);
+  const { attempts } = JSON.parse(replayed.log.lines.join('\n')) as { attempts: object[] };
+  const { verdict, firmware, remedy } = seen.boot ?? {};
+  expect(attempts[0]).toMatchObject({ mac: MAC, verdict, firmware, remedy });
 });

@@ -1,5 +1,4 @@
 // Asks another peer of the site for its facts, or for the machines that it imaged; silence and nonsense are no answer.
-import { request } from 'undici';
 import { ROUTES } from '../api/routes.ts';
 import type { Ipv4 } from '../base/addresses.ts';
 
@@ -23,6 +22,8 @@ export function askImaged(peer: Whom, since: number): Promise<unknown> {
 
 async function ask(peer: Whom, path: string): Promise<unknown> {
   try {
+    // Ten megabytes that a peer without company does not need.
+    const { request } = await import('undici');
     const { statusCode, body } = await request(`http://${peer.address}:${peer.httpPort}${path}`, {
       signal: AbortSignal.timeout(ANSWER_MS),
     });

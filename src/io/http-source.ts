@@ -1,5 +1,5 @@
 // A content tree behind an http(s) base (origin, parent, peer) as ChunkSource and FileSource; resumes broken transfers.
-import { Pool } from 'undici';
+import type { Pool } from 'undici';
 import { CONTENT_HEADERS, chunkPath } from '../api/routes.ts';
 import { concatBytes } from '../base/bytes.ts';
 import { type Digest, digestHex } from '../base/digest.ts';
@@ -67,17 +67,27 @@ export function createHttpSource(options: HttpSourceOptions): HttpSource {
   const log = (options.log ?? silentLog).child({ source: name });
   const stallMs = options.stallMs ?? 5_000;
   const firstByteMs = options.firstByteMs ?? stallMs;
-  const pool = new Pool(url.origin, {
-    connections: options.connections ?? 8,
-    // One request a connection at a time: a stalled answer must not hold up another.
-    pipelining: 1,
-    allowH2: false,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: { timeout: stallMs, ...(options.ca === undefined ? {} : { ca: options.ca }) },
-  });
+  let pool: Promise<Pool> | undefined;
+  let closed = false;
   const stats = { requests: 0, bytesReceived: 0, bytesWasted: 0, chunks: 0, failures: 0, resumed: 0 };
   const common = { 'accept-encoding': 'identity', 'user-agent': 'peerboot' };
+
+  /** undici, when first asked: it takes ten megabytes, and most peers never fetch by HTTP. */
+  async function openPool(): Promise<Pool> {
+    const undici = await import('undici');
+    const opened = new undici.Pool(url.origin, {
+      connections: options.connections ?? 8,
+      // One request a connection at a time: a stalled answer must not hold up another.
+      pipelining: 1,
+      allowH2: false,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: stallMs, ...(options.ca === undefined ? {} : { ca: options.ca }) },
+    });
+    if (closed) await opened.destroy();
+    return opened;
+  }
+
   function judge(head: Head, what: string): void {
     const { status, headers } = head;
     if (NOT_THERE.has(status)) {
@@ -108,8 +118,9 @@ export function createHttpSource(options: HttpSourceOptions): HttpSource {
     sink: { head(head: Head): void; data(piece: Uint8Array): void },
   ): Promise<void> {
     stats.requests++;
+    pool ??= openPool();
     await transfer(
-      pool,
+      await pool,
       name,
       { path: `${url.pathname}${path}`, headers: { ...common, ...headers }, stallMs, firstByteMs, signal },
       {
@@ -257,7 +268,10 @@ export function createHttpSource(options: HttpSourceOptions): HttpSource {
     fetch: fetchChunk,
     fetchFile,
     stats: () => ({ name, ...stats }),
-    close: () => pool.destroy(),
+    async close() {
+      closed = true;
+      await (await pool)?.destroy();
+    },
   };
 }
 

@@ -1,6 +1,5 @@
 // Proves that a question or an answer between boot hosts comes from one that has the site's admin token, which never travels itself.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { request } from 'undici';
 import { ORDER_PROOF_HEADER, ROUTES } from '../api/routes.ts';
 import type { Ipv4 } from '../base/addresses.ts';
 
@@ -19,6 +18,7 @@ export async function askOrders(
 ): Promise<unknown> {
   const nonce = randomBytes(16).toString('hex');
   try {
+    const { request } = await import('undici');
     const url = `http://${host.address}:${host.httpPort}${ROUTES.siteOrders}?nonce=${nonce}`;
     const { statusCode, headers, body } = await request(url, {
       headers: { [ORDER_PROOF_HEADER]: prove(`ask ${nonce}`) },

@@ -51,8 +51,12 @@ const FIRST_RETRY_MS = 500;
 /** A firmware that polls its NIC by a slow timer must not look like a loss. */
 const MIN_RETRY_MS = 50;
 const MAX_RETRY_MS = 2000;
-/** Sends of one thing to a client that has never answered: its address may be forged, and we would be the reflector. */
-const TRIES_UNCONFIRMED = 5;
+/**
+ * Sends of one thing to a client that has never answered: its address may be forged, and we would be the reflector. An OACK is
+ * about as large as its request, so three stay at three times what was asked. Block 1, the answer to a request without options
+ * (RFC 1350), is larger whatever one does; only `admission` bounds that. Whoever is real asks again.
+ */
+const TRIES_UNCONFIRMED = 3;
 /** Sends of one window to a client that has answered before; some 30 s with the doubling. */
 const TRIES_CONFIRMED = 20;
 

@@ -123,11 +123,11 @@ describe('limits', () => {
     expect(fetch.result).toEqual(contentOf('snponly.efi', 200_000));
   });
 
-  it('a forged address is hit with five blocks at most for one request', async () => {
+  it('a forged address is hit with three blocks at most for one request', async () => {
     const { world } = await worldOf(9);
     world.send({ address: '10.78.0.1' as Ipv4, port: 9 }, LISTENER, encodeTftp(read('big.img')));
     await world.run(HOURS_MS);
-    expect(world.sent).toBe(5);
+    expect(world.sent).toBe(3);
   });
 
   it('requests beyond the rate are not answered at all', async () => {

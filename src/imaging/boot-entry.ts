@@ -114,11 +114,11 @@ const [HARDWARE, ACPI, MESSAGING, MEDIA, END] = [1, 2, 3, 4, 0x7f];
 /** Looks at the device path of an EFI_LOAD_OPTION; one that is not active counts as `other`. */
 export function bootEntryKind(bytes: Uint8Array): BootEntryKind {
   const description = bootEntryDescription(bytes);
-  if (typeof description !== 'string' || ((bytes[0] ?? 0) & LOAD_OPTION_ACTIVE) === 0) return 'other';
+  if (typeof description !== 'string' || ((bytes[0] as number) & LOAD_OPTION_ACTIVE) === 0) return 'other';
   const view = viewOf(bytes);
   let kind: BootEntryKind = 'other';
   for (let at = 6 + (description.length + 1) * 2; at + 4 <= bytes.length; ) {
-    const [type, subtype, length] = [bytes[at], bytes[at + 1] ?? 0, view.getUint16(at + 2, true)];
+    const [type, subtype, length] = [bytes[at], bytes[at + 1] as number, view.getUint16(at + 2, true)];
     if (type === END || length < 4) break;
     if (type === MESSAGING && NETWORK_NODES.includes(subtype)) return 'network';
     // Firmware volumes (subtypes 6 and 7) hold the setup and the shell; a bare PCI device is how OVMF names a disk.

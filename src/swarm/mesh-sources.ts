@@ -178,7 +178,7 @@ export class MeshSources {
       wants.take();
     }
     const lot = new Map(rows.map((row) => [row, this.copies(row) + this.#core.random.next()]));
-    return rows.sort((a, b) => (lot.get(a) ?? 0) - (lot.get(b) ?? 0));
+    return rows.sort((a, b) => (lot.get(a) as number) - (lot.get(b) as number));
   }
 
   /** Somebody else with the whole image, or on the way to it: for those whom we leave. */

@@ -98,3 +98,13 @@ it('an address is of the network or not', () => {
   expect(isInNetwork('10.77.0.200' as Ipv4, NETWORK)).toBe(true);
   expect(isInNetwork('10.77.1.200' as Ipv4, NETWORK)).toBe(false);
 });
+
+it('a network without a way out is told none: neither router nor name server', () => {
+  const bare = { ...NETWORK, router: undefined, nameServers: [] };
+  const reply = addressReply(clientPacket({ type: 'DISCOVER' }), 'OFFER', ADDRESS, bare);
+  expect(readOption(reply.options, OPTIONS.subnetMask)).toBe(NETWORK.netmask);
+  expect([OPTIONS.router, OPTIONS.domainServer].map(({ code }) => reply.options.has(code))).toEqual([
+    false,
+    false,
+  ]);
+});

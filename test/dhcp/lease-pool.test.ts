@@ -113,3 +113,16 @@ it('numbers and addresses are the same thing', () => {
     'assertion',
   );
 });
+
+it('a lease that has run out goes to another client, and the former one is forgotten there', () => {
+  const p = pool(1);
+  expect(p.take('a', ip(10), 100, 0)).toBe(true);
+  expect(p.take('b', ip(10), 300, 200)).toBe(true);
+  expect([p.of('a'), p.of('b')]).toEqual([undefined, ip(10)]);
+  expect(p.leases(200).map(({ client }) => client)).toEqual(['b']);
+});
+
+it('a pool whose every address is the server`s own offers none', () => {
+  const p = new LeasePool({ first: ip(1), last: ip(1) }, [ip(1)]);
+  expect([p.size, p.offer('a', undefined, 0)]).toEqual([0, undefined]);
+});

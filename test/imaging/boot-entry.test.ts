@@ -79,6 +79,33 @@ describe('planBootEntry', () => {
   });
 });
 
+describe('what an entry starts', () => {
+  /** An active entry called `x` with these device path nodes: type, subtype, and four bytes of whatever. */
+  const entry = (active: number, ...nodes: readonly (readonly [type: number, subtype: number])[]) =>
+    Uint8Array.of(
+      ...[active, 0, 0, 0, nodes.length * 8 + 4, 0],
+      ...[0x78, 0, 0, 0],
+      ...nodes.flatMap(([type, subtype]) => [type, subtype, 8, 0, 1, 2, 3, 4]),
+      ...[0x7f, 0xff, 4, 0],
+    );
+  it.each<[string, Uint8Array, string]>([
+    ['a hard drive', entry(1, [2, 1], [1, 1], [4, 1]), 'disk'],
+    ['a file on a disk', entry(1, [4, 4]), 'disk'],
+    ['a bare PCI device', entry(1, [2, 1], [1, 1]), 'disk'],
+    ['a SATA disk', entry(1, [3, 18]), 'disk'],
+    ['a NIC', entry(1, [2, 1], [1, 1], [3, 11]), 'network'],
+    ['HTTP Boot', entry(1, [3, 11], [3, 12], [3, 24]), 'network'],
+    ['a program in a firmware volume', entry(1, [4, 7], [4, 6]), 'other'],
+    ['a BIOS device (BBS)', entry(1, [5, 1]), 'other'],
+    ['nothing', entry(1), 'other'],
+    ['an entry that is not active', entry(0, [4, 1]), 'other'],
+    ['a description without an end', Uint8Array.of(1, 0, 0, 0, 0, 0, 0x78, 0), 'other'],
+    ['a node of no length', Uint8Array.of(1, 0, 0, 0, 4, 0, 0, 0, 4, 1, 0, 0), 'other'],
+  ])('%s', (_, bytes, kind) => {
+    expect(bootEntryKind(bytes)).toBe(kind);
+  });
+});
+
 it('BootOrder makes the round trip, and variables have four upper-case digits', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 65_535 })), (order) => {

@@ -1,6 +1,8 @@
 // A node whose own uplink is slow: it finds that out, sends whoever follows it up in its place, and goes to the end of the line.
 import { describe, expect, it } from 'vitest';
+import { createLine } from '../../src/swarm/line.ts';
 import type { LineEvent, LinePeer } from '../../src/swarm/line-ports.ts';
+import { createMesh } from '../../src/swarm/mesh.ts';
 import {
   asks,
   attached,
@@ -84,8 +86,8 @@ describe('a node that is sent much and can pass on little', () => {
 
 describe('a holder of all whose uplink is slow', () => {
   /** M has all and is fed by nobody; A took a chunk a second, B took its place and takes no more. */
-  function exchanged(...peers: readonly LinePeer[]): string[] {
-    const it = script({ self: 'M', role: 'peer', held: () => true });
+  function exchanged(peers: readonly LinePeer[], make = createLine): string[] {
+    const it = script({ self: 'M', role: 'peer', held: () => true, make });
     const words: string[] = [];
     const say = (ms: number, ...events: LineEvent[]) => words.push(...it.allAt(ms, ...events));
     say(0, site(undefined, ...peers), asks('A'), ...follows('A', ...ROWS_ASKED));
@@ -99,13 +101,16 @@ describe('a holder of all whose uplink is slow', () => {
   }
 
   it('sends its follower to another holder of all, if there is one', () => {
-    const words = exchanged(peer('G', FULL), peer('D'));
+    const words = exchanged([peer('G', FULL), peer('D')]);
     expect(words).toContain('tell A moved B (slow)');
     expect(words).toContain('tell B moved G (instead)');
   });
 
-  it('keeps its follower when nobody else has all', () => {
-    const words = exchanged(peer('P', { held: 9 }));
+  it.each([
+    ['line', createLine],
+    ['mesh', createMesh],
+  ] as const)('keeps its follower when nobody else has all (%s)', (_, make) => {
+    const words = exchanged([peer('P', { held: 9 })], make);
     expect(words).toContain('note uplink-slow');
     expect(words.filter((word) => word.startsWith('tell B moved'))).toEqual([]);
   });

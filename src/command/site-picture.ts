@@ -24,13 +24,14 @@ export function pictureLines(view: SiteView, columns: number): string[] {
 }
 
 function imageLines(image: ImageTree, columns: number): string[] {
-  const { title, storedBytes, wanBytes, copies, wanted, fromWan, fromDisk, problems } = image;
+  const { title, storedBytes, wanBytes, copies, wanted, fromWan, fromDisk, problems, strategy } = image;
   const times = storedBytes === 0 ? 0 : wanBytes / storedBytes;
   const enough = copies >= wanted ? colours.green : colours.yellow;
   const head = [
     `${colours.bold(title)}  ${formatBytes(storedBytes)}`,
     `WAN ${formatBytes(wanBytes)} (${times.toFixed(2)} ×)`,
     wanted === 0 ? `${copies} whole` : enough(`copies ${copies} of ${wanted}`),
+    ...(strategy === undefined ? [] : [colours.cyan(strategy)]),
   ].join('  ');
   const feeding = fromDisk.filter((node) => node.followers.length > 0);
   const idle = fromDisk.filter((node) => node.followers.length === 0);
@@ -70,6 +71,7 @@ function nodeText(node: LineNode, { rows }: ImageTree, columns: number): string 
     wide && node.address !== node.name ? colours.dim(node.address) : '',
     `${wide ? bar : ''}${Math.floor(part * 100)} %`,
     node.rate > 0 ? `${formatBytes(node.rate)}/s` : '',
+    node.sources > 1 ? colours.dim(`from ${node.sources} sources`) : '',
     node.holds > 0 ? colours.dim(`${node.holds} waiting`) : '',
     node.paused ? colours.yellow('paused') : '',
   ]

@@ -14,6 +14,8 @@ export interface LineNode {
   /** Requests that wait here for a chunk on its way. */
   readonly holds: number;
   readonly paused: boolean;
+  /** Peers that it fetches from as one of many sources; 0: it has a place in the line. */
+  readonly sources: number;
   readonly followers: readonly LineNode[];
 }
 
@@ -22,6 +24,8 @@ export interface ImageTree {
   readonly title: string;
   readonly rows: number;
   readonly storedBytes: number;
+  /** How it is being fetched; undefined when nobody does. */
+  readonly strategy: 'line' | 'swarm' | 'line and swarm' | undefined;
   /** Those that cross the WAN. */
   readonly fromWan: readonly LineNode[];
   /** Those that feed from what they hold, whole or so far. */
@@ -57,13 +61,14 @@ export function imageTrees(view: SiteView): readonly ImageTree[] {
     .sort((a, b) => (a.title < b.title ? -1 : 1));
 }
 
-function trees(view: SiteView, key: string): Pick<ImageTree, 'fromWan' | 'fromDisk'> {
+function trees(view: SiteView, key: string): Pick<ImageTree, 'fromWan' | 'fromDisk' | 'strategy'> {
   const known = new Map<string, Known>();
   for (const peer of view.peers) {
     const line = peer.facts?.lines.find((one) => one.key === key);
     if (line === undefined) continue;
     const { held, rate, holds, paused, feeder } = line;
-    known.set(peer.id, { node: { ...whoIs(peer), held, rate, holds, paused }, feeder });
+    const sources = line.strategy === 'swarm' ? Math.max(1, sourcesOf(view, key, peer.id).length) : 0;
+    known.set(peer.id, { node: { ...whoIs(peer), held, rate, holds, paused, sources }, feeder });
   }
   // Targets have no HTTP: their feeder knows them, and their beacon says how much they hold.
   for (const peer of view.peers) {
@@ -75,7 +80,9 @@ function trees(view: SiteView, key: string): Pick<ImageTree, 'fromWan' | 'fromDi
           ? { id: follower.id, name: follower.id, address: follower.address ?? '', target: true }
           : whoIs(announced);
       const held = Math.max(follower.held, heldOf(announced, key));
-      const node = { ...who, held, rate: follower.rate, holds: 0, paused: false };
+      const sources = sourcesOf(view, key, follower.id);
+      const rate = follower.joins === true ? sources.reduce((sum, one) => sum + one, 0) : follower.rate;
+      const node = { ...who, held, rate, holds: 0, paused: false, sources: sources.length };
       known.set(follower.id, { node, feeder: peer.id });
     }
   }
@@ -97,7 +104,27 @@ function trees(view: SiteView, key: string): Pick<ImageTree, 'fromWan' | 'fromDi
   const fromWan = roots((feeder) => feeder === 'wan');
   const fromDisk = roots((feeder) => feeder === undefined || !known.has(feeder));
   // What two peers say a moment apart may go round in a circle: nobody shall be missing from the picture.
-  return { fromWan, fromDisk: [...fromDisk, ...roots(() => true)] };
+  return {
+    fromWan,
+    fromDisk: [...fromDisk, ...roots(() => true)],
+    strategy: strategyOf([...known.values()]),
+  };
+}
+
+/** Of those that fetch it now. */
+function strategyOf(known: readonly Known[]): ImageTree['strategy'] {
+  const fetching = known.filter(({ feeder }) => feeder !== undefined);
+  const [swarm, line] = [true, false].map((is) => fetching.some(({ node }) => node.sources > 0 === is));
+  if (swarm === true) return line === true ? 'line and swarm' : 'swarm';
+  return line === true ? 'line' : undefined;
+}
+
+/** What each of the peers sends it that say that it has them as one of many. */
+function sourcesOf(view: SiteView, key: string, id: string): readonly number[] {
+  return view.peers
+    .flatMap(({ facts }) => facts?.lines.filter((one) => one.key === key) ?? [])
+    .flatMap(({ followers }) => followers.filter((one) => one.id === id && one.joins === true))
+    .map(({ rate }) => rate);
 }
 
 function counts(view: SiteView, key: string, title: string) {

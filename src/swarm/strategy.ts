@@ -34,7 +34,7 @@ export interface StrategyChoice {
 }
 
 /** A single feeder that brings more than this share of what we can take is enough. */
-const ENOUGH_SHARE = 0.7;
+const ENOUGH_SHARE = 0.9;
 
 /**
  * The line, but for one case: several complete holders whose uplinks are each narrower than our downlink, and no more

@@ -136,7 +136,7 @@ describe('the picture', () => {
     ).toEqual([
       'Site store-1 · 4 peers, 1 target · paused kiosk · limits WAN 2.0 MB/s, LAN as configured',
       '',
-      'till 3  4.0 MB  WAN 3.2 MB (0.80 ×)  copies 1 of 2',
+      'till 3  4.0 MB  WAN 3.2 MB (0.80 ×)  copies 1 of 2  line',
       '  WAN',
       '  └─ ◐ till-1  10.77.0.1  ████████░░ 80 %  2.0 MB/s',
       '     └─ ◐ till-2  10.77.0.2  ██████░░░░ 60 %  1.9 MB/s  3 waiting',
@@ -150,6 +150,15 @@ describe('the picture', () => {
       '  till-4          10.77.0.4  peer    fit       boot-host',
       '  55555555        10.77.0.5  peer    silent',
     ]);
+  });
+
+  it('tells of a swarm, and from how many a machine fetches', () => {
+    const joins = { id: id('9'), rate: 1_000_000, held: 4, joins: true };
+    const holder = (digit: string) => peer(digit, { lines: [line({ held: 10, followers: [joins] })] });
+    const target = peer('9', undefined, { role: 'target', httpPort: 0 });
+    const texts = pictureLines(site([holder('1'), holder('2'), target]), 120).map(plain);
+    expect(texts.find((text) => text.startsWith('till 3'))).toMatch(/ {2}swarm$/);
+    expect(texts.find((text) => text.includes('└─'))).toMatch(/40 % {2}2\.0 MB\/s {2}from 2 sources$/);
   });
 
   it.each([20, 40, 60, 80])('is never wider than %d columns', (columns) => {

@@ -87,6 +87,9 @@ describe('the choice is the faster one', () => {
     [{ targets: 8, holders: 1, holderUplinkMbit: 100 }, 'line'],
     [{ targets: 8, holders: 4, holderUplinkMbit: 100 }, 'line'],
     [{ targets: 1, holders: 4, holderUplinkMbit: 25 }, 'swarm'],
+    [{ targets: 1, holders: 4, holderUplinkMbit: 70 }, 'swarm'],
+    [{ targets: 4, holders: 4, holderUplinkMbit: 25 }, 'swarm'],
+    [{ targets: 8, holders: 4, holderUplinkMbit: 25 }, 'line'],
   ])('%o: %s', (site, faster) => {
     const line = lastMs(site, 'line');
     const swarm = lastMs(site, 'swarm');

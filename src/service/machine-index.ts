@@ -285,3 +285,8 @@ const DEPTHS: readonly Depth[] = ['hint', 'board', 'whole'];
 function first(rows: Map<string, MachineRow>): MachineRow | undefined {
   return rows.values().next().value;
 }
+
+/** Only what was given an image can be imaged twice by mistake. */
+export function isImaged(row: MachineRow | undefined): boolean {
+  return row?.planned !== undefined || row?.done !== undefined;
+}

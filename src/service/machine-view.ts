@@ -23,7 +23,6 @@ export function viewOf(row: MachineRow): MachineView {
     ...(rung === 'failed' && row.failure !== undefined ? { failure: row.failure } : {}),
     lastSeenMs: row.lastSeenMs,
     ...(row.name === undefined ? {} : { name: row.name }),
-    ...(row.doubts.length === 0 ? {} : { doubts: [...row.doubts] }),
   };
 }
 
@@ -70,3 +69,10 @@ export function rowOf(record: MachineRecord): MachineRow {
     lastSeenMs: record.lastSeenMs,
   };
 }
+
+/** Of an agent that reports a failure without saying which. */
+export const UNTOLD_FAILURE = {
+  code: 'PB-AGENT-FAILED',
+  what: 'The agent reported a failure without saying which',
+  remedy: "Read the target's own screen.",
+};

@@ -19,10 +19,10 @@ import { type Approvals, createApprovals, type RandomBytes } from './approvals.t
 import type { Assignments } from './assignments.ts';
 import { type Elsewhere, NOBODY_ELSE } from './imaged-elsewhere.ts';
 import { checkInClaim, claimOf } from './machine-claims.ts';
-import { MachineIndex, type MachineRow } from './machine-index.ts';
+import { isImaged, MachineIndex, type MachineRow } from './machine-index.ts';
 import type { MachineRecord, MachineStore } from './machine-store.ts';
 import { Tickets } from './machine-tickets.ts';
-import { recordOf, rowOf, viewOf } from './machine-view.ts';
+import { recordOf, rowOf, UNTOLD_FAILURE, viewOf } from './machine-view.ts';
 
 export interface Machines {
   /** Takes in what a service heard; the machine as it stands now, or undefined when it cannot be told who it is. */
@@ -133,8 +133,10 @@ export function createMachines(options: MachinesOptions): Machines {
   function view(row: MachineRow): MachineView {
     const waiting = approvals.shown(row.id);
     const { tags } = assignments.noteOf(row);
+    const doubts = doubtsOf(row);
     return {
       ...viewOf(row),
+      ...(doubts.length === 0 ? {} : { doubts }),
       ...(tags.length === 0 ? {} : { tags }),
       ...(waiting === undefined ? {} : { waiting }),
     };
@@ -229,16 +231,19 @@ export function createMachines(options: MachinesOptions): Machines {
     return row;
   }
 
+  /** Imaged machines that it may be; what has a ticket of its own is settled. */
+  function doubtsOf(row: MachineRow): string[] {
+    return isImaged(row) ? [] : row.doubts.filter((id) => isImaged(index.byId(id)));
+  }
+
   function decideRow(row: MachineRow): PlanDecision {
     const { tags } = assignments.noteOf(row);
-    const isSettled = row.planned !== undefined || row.done !== undefined;
-    const doubts = isSettled ? [] : row.doubts.filter((id) => isImaged(index.byId(id)));
     const last = elsewhere.about(row).find(({ state }) => state === 'done');
     const machine = {
       id: row.id,
       identity: row.identity,
       tags,
-      doubts,
+      doubts: doubtsOf(row),
       doneRevision: row.done?.revision,
       // What we did ourselves later counts by our own numbers.
       elsewhere: (last?.wallMs ?? 0) < (row.done?.wallMs ?? -1) ? undefined : last,
@@ -347,7 +352,7 @@ export function createMachines(options: MachinesOptions): Machines {
     const own = index.byId(wanted) ?? index.byMac(wanted);
     if (own !== undefined) return view(own);
     const all = list();
-    return all.find((one) => specificity(wanted, one) > 1) ?? all.find((one) => one.name === name.trim());
+    return all.find((one) => specificity(wanted, one) > 2) ?? all.find((one) => one.name === name.trim());
   }
 
   return {
@@ -381,15 +386,4 @@ export function createMachines(options: MachinesOptions): Machines {
     },
     sweep,
   };
-}
-
-const UNTOLD_FAILURE = {
-  code: 'PB-AGENT-FAILED',
-  what: 'The agent reported a failure without saying which',
-  remedy: "Read the target's own screen.",
-};
-
-/** Only what was given an image can be imaged twice by mistake. */
-function isImaged(row: MachineRow | undefined): boolean {
-  return row?.planned !== undefined || row?.done !== undefined;
 }

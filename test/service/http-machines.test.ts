@@ -1,4 +1,5 @@
 // Approval by code and by phone, lists of machines, PINs: what is let through, what is refused, how slowly it is guessed.
+import { Script } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { parseMachineList } from '../../src/command/machine-list.ts';
 import { CODE_LETTERS } from '../../src/service/approvals.ts';
@@ -155,6 +156,8 @@ describe('the phone', () => {
     expect(answer.body).toContain('&lt;b&gt;store');
     expect(answer.body).not.toMatch(/(?:src|href)=|https?:\/\//);
     expect(answer.body.length).toBeLessThan(8192);
+    const script = /<script>([\s\S]*)<\/script>/.exec(answer.body)?.[1] ?? '';
+    expect(() => new Script(script)).not.toThrow();
   });
 
   it('sees the machine by PIN and decides once with it', async () => {

@@ -1,6 +1,6 @@
 // What we run from the host, by purpose: each program or file, and the Debian package that brings it.
 
-export const PURPOSES = ['assets', 'image', 'demo', 'test', 'bench'] as const;
+export const PURPOSES = ['assets', 'image', 'demo', 'test', 'bench', 'lab'] as const;
 export type Purpose = (typeof PURPOSES)[number];
 
 export interface HostNeed {
@@ -12,13 +12,13 @@ export interface HostNeed {
   readonly services?: readonly string[];
 }
 
-const BUILD_IMAGE = ['image', 'demo', 'test', 'bench'] as const;
-const LAB = ['demo', 'test', 'bench'] as const;
+const BUILD_IMAGE = ['image', 'demo', 'test', 'bench', 'lab'] as const;
+const LAB = ['demo', 'test', 'bench', 'lab'] as const;
 
 export const HOST_NEEDS: readonly HostNeed[] = [
   // Boot assets
-  { needs: 'depmod', debianPackage: 'kmod', purposes: ['assets', 'demo', 'test', 'bench'] },
-  { needs: 'strip', debianPackage: 'binutils', purposes: ['assets', 'demo', 'test', 'bench'] },
+  { needs: 'depmod', debianPackage: 'kmod', purposes: ['assets', 'demo', 'test', 'bench', 'lab'] },
+  { needs: 'strip', debianPackage: 'binutils', purposes: ['assets', 'demo', 'test', 'bench', 'lab'] },
   // Images
   { needs: 'mmdebstrap', debianPackage: 'mmdebstrap', purposes: BUILD_IMAGE },
   { needs: 'mkfs.ext4', debianPackage: 'e2fsprogs', purposes: BUILD_IMAGE },
@@ -35,6 +35,10 @@ export const HOST_NEEDS: readonly HostNeed[] = [
   { needs: 'nginx', debianPackage: 'nginx-light', purposes: LAB, services: ['nginx'] },
   { needs: 'tcpdump', debianPackage: 'tcpdump', purposes: LAB },
   { needs: 'ethtool', debianPackage: 'ethtool', purposes: LAB },
+  // Secure Boot and arm64
+  { needs: 'sbsign', debianPackage: 'sbsigntool', purposes: ['test', 'lab'] },
+  { needs: 'qemu-system-aarch64', debianPackage: 'qemu-system-arm', purposes: ['lab'] },
+  { needs: '/usr/share/AAVMF/AAVMF_CODE.fd', debianPackage: 'qemu-efi-aarch64', purposes: ['lab'] },
   // Tests and benchmarks only
   { needs: 'nft', debianPackage: 'nftables', purposes: ['test'], services: ['nftables'] },
   { needs: 'tftp', debianPackage: 'tftp-hpa', purposes: ['test', 'bench'] },
@@ -45,10 +49,18 @@ export const HOST_NEEDS: readonly HostNeed[] = [
     services: ['tftpd-hpa'],
   },
   { needs: 'atftp', debianPackage: 'atftp', purposes: ['test'] },
-  { needs: 'curl', debianPackage: 'curl', purposes: ['test', 'bench'] },
+  { needs: 'dhcpd', debianPackage: 'isc-dhcp-server', purposes: ['test'], services: ['isc-dhcp-server'] },
+  { needs: 'dhcrelay', debianPackage: 'isc-dhcp-relay', purposes: ['test'], services: ['isc-dhcp-relay'] },
+  {
+    needs: 'kea-dhcp4',
+    debianPackage: 'kea-dhcp4-server',
+    purposes: ['test'],
+    services: ['kea-dhcp4-server'],
+  },
+  { needs: 'curl', debianPackage: 'curl', purposes: ['test', 'bench', 'lab'] },
   { needs: 'tshark', debianPackage: 'tshark', purposes: ['test'] },
   { needs: 'cpio', debianPackage: 'cpio', purposes: ['test'] },
-  { needs: 'openssl', debianPackage: 'openssl', purposes: ['test'] },
+  { needs: 'openssl', debianPackage: 'openssl', purposes: ['test', 'lab'] },
   { needs: 'sfdisk', debianPackage: 'fdisk', purposes: ['test'] },
   { needs: 'socat', debianPackage: 'socat', purposes: ['test'] },
   { needs: 'zstd', debianPackage: 'zstd', purposes: ['test', 'bench'] },

@@ -6,7 +6,6 @@ import type { MonotonicMs } from '../base/time.ts';
 import { PXE_PORT } from '../dhcp/destination.ts';
 import { OPTIONS, readOption } from '../dhcp/options.ts';
 import { BOOT_REQUEST } from '../dhcp/packet.ts';
-import { parseUserClass } from '../dhcp/pxe.ts';
 import {
   INSTALLED,
   isOurs,
@@ -19,7 +18,7 @@ import {
 import { Course, type RoundKind } from './attempt-course.ts';
 import { type BootClient, classifyClient, type NotBootClient } from './client.ts';
 import type { Observed } from './observed.ts';
-import { DOCTOR_USER_CLASS } from './probe.ts';
+import { isDoctorsQuestion } from './probe.ts';
 import type { Attempt } from './verdict.ts';
 import { type Ending, VERDICT_TABLE } from './verdict-table.ts';
 
@@ -124,9 +123,7 @@ export class BootAttempts {
     const key = client.identity.mac ?? client.identity.uuid ?? toHex(packet.chaddr);
     const type = readOption(packet.options, OPTIONS.messageType);
     if (type !== 'DISCOVER' && type !== 'REQUEST' && type !== 'INFORM') return;
-    // No machine boots: a doctor asks.
-    const userClass = readOption(packet.options, OPTIONS.userClass);
-    if (userClass !== undefined && parseUserClass(userClass).includes(DOCTOR_USER_CLASS)) return;
+    if (isDoctorsQuestion(packet)) return;
     let course = this.#find(key);
     if (client.kind === 'not-pxe') {
       if (course !== undefined && type === 'DISCOVER') this.#onSystem(key, course, packet, now);

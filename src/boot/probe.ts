@@ -8,6 +8,7 @@ import { BOOT_REQUEST, BROADCAST_FLAG, type DhcpPacket } from '../dhcp/packet.ts
 import {
   decodeSuboptions,
   PXE_DISCOVERY_CONTROL,
+  parseUserClass,
   parseVendorClass,
   USE_OFFERED_FILE,
   type VendorClassName,
@@ -25,8 +26,14 @@ export const PROBED_FIRMWARE = [
 }[];
 export type ProbedFirmware = (typeof PROBED_FIRMWARE)[number];
 
-/** Other boot hosts of ours know by it that no machine is booting. */
-export const DOCTOR_USER_CLASS = 'peerboot-doctor';
+/** Boot hosts of ours know by it that no machine is booting. */
+const DOCTOR_USER_CLASS = 'peerboot-doctor';
+
+/** Is this a question of a doctor's? It is answered as any, but nothing is remembered of it. */
+export function isDoctorsQuestion(packet: DhcpPacket): boolean {
+  const userClass = readOption(packet.options, OPTIONS.userClass);
+  return userClass !== undefined && parseUserClass(userClass).includes(DOCTOR_USER_CLASS);
+}
 
 export interface Probe {
   readonly firmware: ProbedFirmware;

@@ -6,6 +6,7 @@ import { LogLimit } from '../base/log-limit.ts';
 import type { Clock } from '../base/time.ts';
 import type { ChainFacts, ChainRule, FirstFile } from '../boot/chain.ts';
 import { type BootClient, classifyClient, isBootClient, type NotBootClient } from '../boot/client.ts';
+import { isDoctorsQuestion } from '../boot/probe.ts';
 import type { MachineEvent } from '../boot/progress.ts';
 import { type BootAsset, decideReply, type IgnoreReason, type ReplyDecision } from '../boot/reply.ts';
 import { RomMemory } from '../boot/rom-memory.ts';
@@ -119,7 +120,13 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
     const client = classifyClient(packet);
     const { mac } = client.identity;
     const isFirmware = isBootClient(client) && client.kind !== 'ipxe';
-    if (isFirmware && mac !== undefined && readOption(packet.options, OPTIONS.messageType) === 'DISCOVER') {
+    const boots = !isDoctorsQuestion(packet);
+    if (
+      boots &&
+      isFirmware &&
+      mac !== undefined &&
+      readOption(packet.options, OPTIONS.messageType) === 'DISCOVER'
+    ) {
       options.chains?.firmwareAsks(mac);
     }
     const chainFacts = options.chains?.facts(mac) ?? { secureBoot: false };
@@ -143,8 +150,10 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
       return decision;
     });
     const given = decisions.find((decision) => decision.kind === 'reply')?.first;
-    if (given !== undefined && mac !== undefined && !options.observe) options.chains?.gave(mac, given);
-    learn(packet, client, given);
+    if (boots) {
+      if (given !== undefined && mac !== undefined && !options.observe) options.chains?.gave(mac, given);
+      learn(packet, client, given);
+    }
     const answer = () => {
       for (const perform of answers) perform();
     };

@@ -135,6 +135,10 @@ describe('doctor --probe', () => {
     });
     expect(lan?.findings.map(({ code }) => code)).toContain('PB-BOOT-SERVERS-SEVERAL');
     expect(readFileSync(at(`leases-${lans.dhcpServer}`), 'utf8')).toBe('');
+    const known = await run('ip', [
+      ...['netns', 'exec', lans.peer, 'curl', '-s', 'http://127.0.0.1:8067/admin/v1/machines'],
+    ]);
+    expect(JSON.parse(known)).toEqual({ machines: [] });
   });
 
   it('says why it cannot ask without rights', async () => {

@@ -118,6 +118,15 @@ describe('a peer with one capability and no other privilege', () => {
     const slip = await peerboot('assign', mac, 'tilll', '--json');
     expect(slip).toMatchObject({ status: 1, json: { ok: false, error: { code: 'PB-IMAGE-UNKNOWN' } } });
     expect((await peerboot('unassign', mac)).status).toBe(0);
+    writeFileSync(at('machines.csv'), 'serial,image,name,tags\nSN-1,till,till-{nn},\nSN-2,,,front\n');
+    const list = await peerboot('assign', '--csv', at('machines.csv'), '--json');
+    expect(list.json).toMatchObject({ ok: true, machines: 2, assignments: [{ machine: 'SN-1' }] });
+    const guess = await peerboot('approve', 'BCDFGHJK', '--json');
+    expect(guess).toMatchObject({ status: 1, json: { error: { code: 'PB-CODE-UNKNOWN' } } });
+    expect((await peerboot('pin', '--uses', '3', '--json')).json).toMatchObject({
+      pin: expect.stringMatching(/^\d{8}$/),
+      uses: 3,
+    });
 
     const second = await peerboot('up', '--state', at('other'), '--assets', at('assets'), '--json');
     expect(second).toMatchObject({ status: 1, json: { error: { code: 'PB-PORT-IN-USE' } } });

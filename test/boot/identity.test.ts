@@ -114,6 +114,18 @@ const rows: [string, Facts, Facts, Likeness][] = [
 ];
 
 describe('what was told, against what is known', () => {
+  it.each<[string, Facts, Facts, Likeness]>([
+    ['two names and no NIC', board(till), board(till), 'same'],
+    ['one name, and a hint without a NIC', hint({ uuid: U1 }), board({ uuid: U1, macs: [A] }), 'same'],
+    ['one name, and no NIC told by the other', hint({ uuid: U1, macs: [A] }), board({ uuid: U1 }), 'same'],
+    ['one name, and no NIC told by either in full', whole({ uuid: U1 }), whole({ uuid: U1 }), 'doubtful'],
+    ['nothing at all', hint({}), board({}), 'other'],
+    ['no name, and no NIC', whole({}), whole({ macs: [A] }), 'other'],
+  ])('%s', (_, told, known, expected) => {
+    expect(likeness(told, known)).toBe(expected);
+    expect(likeness(known, told)).toBe(expected);
+  });
+
   it.each(rows)('%s', (_, told, known, expected) => {
     expect(likeness(told, known)).toBe(expected);
     expect(likeness(known, told)).toBe(expected);

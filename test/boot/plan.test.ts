@@ -105,3 +105,51 @@ it('a name is one form, however it is typed', () => {
   expect(normaliseMachineName('SN-1')).toBe('SN-1');
   expect(normaliseMachineName('*')).toBe('*');
 });
+
+describe('a machine that nobody assigned anything to', () => {
+  const kind = (change: Partial<PlannedMachine>, unknown: 'local' | 'wait') =>
+    planFor({ ...machine, ...change }, [], images, { unknown });
+  const elsewhere = { image: 'debian', wallMs: 5 };
+
+  it('boots its own disk, or waits to be approved, as the rule says', () => {
+    expect(kind({}, 'local').plan.kind).toBe('local-boot');
+    expect(kind({}, 'wait')).toMatchObject({ plan: { kind: 'wait' }, unapproved: true });
+  });
+  it('does not wait when it has been imaged before, here or elsewhere', () => {
+    expect(kind({ doneRevision: 1 }, 'wait').plan.kind).toBe('local-boot');
+    expect(kind({ elsewhere }, 'wait').plan.kind).toBe('local-boot');
+  });
+  it('is told from which other one it cannot be told', () => {
+    expect(kind({ doubts: ['m-xyz'] }, 'wait').reason).toMatch(/cannot be told from m-xyz.*m-abc/);
+  });
+});
+
+describe('imaged by another boot host of the site', () => {
+  const elsewhere = { image: 'debian', wallMs: 5 };
+  const kind = (change: Partial<NumberedAssignment>, name = '*') =>
+    planFor({ ...machine, elsewhere }, [{ ...assigned(name, 'debian'), ...change }], images).plan.kind;
+
+  it.each<[string, Partial<NumberedAssignment>, string, string]>([
+    ['an assignment of the configuration', {}, '*', 'local-boot'],
+    ['one made before', { origin: 'admin', assignedMs: 4 }, MAC, 'local-boot'],
+    ['one made for this machine since', { origin: 'admin', assignedMs: 6 }, MAC, 'image'],
+    ['one made for all since', { origin: 'admin', assignedMs: 6 }, '*', 'local-boot'],
+    [
+      'one made for all since, which says again',
+      { origin: 'admin', assignedMs: 6, again: true },
+      '*',
+      'image',
+    ],
+    ['one that says again, but was made before', { assignedMs: 4, again: true }, '*', 'local-boot'],
+    ['one for this machine in the configuration', { assignedMs: 6 }, MAC, 'local-boot'],
+  ])('%s', (_, change, name, expected) => {
+    expect(kind(change, name)).toBe(expected);
+  });
+
+  it('another image since is not the same', () => {
+    const one = { ...assigned('*', 'till'), assignedMs: 6 };
+    expect(planFor({ ...machine, elsewhere }, [one], images).plan.kind).toBe('image');
+    const local = { ...assigned('*', 'local'), assignedMs: 6 };
+    expect(planFor({ ...machine, elsewhere }, [local], images).plan.kind).toBe('local-boot');
+  });
+});

@@ -203,6 +203,18 @@ describe('text from outside', () => {
   });
 });
 
+it('a machine that takes the agent as one program gets just that, and asks again when it cannot be had', () => {
+  const script = renderScript(PLANS.image, { ...context, uki: 'peerboot-x64.efi' });
+  expect(script).toContain('/peerboot-x64.efi || goto failed');
+  expect(script).not.toMatch(/vmlinuz|initramfs/);
+});
+
+it('one that waits to be approved boots the agent, which shows its code', () => {
+  const agent = renderScript(PLANS.wait, { ...context, bootsAgent: true });
+  expect(agent).toContain('vmlinuz');
+  expect(renderScript(PLANS.wait, context)).not.toContain('vmlinuz');
+});
+
 it('a long reason is folded between words, none of them lost', () => {
   const words = Array.from({ length: 60 }, (_, i) => `word-${i}`);
   const script = renderScript(PLANS['local-boot'], { ...context, reason: words.join(' ') });

@@ -12,6 +12,7 @@ import {
   parseChunkTable,
   parseManifest,
   parseSliceTable,
+  parseTables,
   SliceTable,
   SliceTableWriter,
 } from '../../src/chunk/manifest.ts';
@@ -180,6 +181,19 @@ describe('both tables', () => {
     expect([...chunks]).toEqual([...image.chunks]);
     expect(chunks.every((row) => row.size > 0)).toBe(true);
     expect(chunks.every((row) => row.digest !== chunks.digest(1))).toBe(false);
+  });
+
+  it('are read together, or not at all', () => {
+    const read = (slices: Uint8Array, chunks: Uint8Array) => parseTables(image.manifest, slices, chunks);
+    const both = value(read(sliceBytes, chunkBytes));
+    expect([both.slices.rows, both.chunks.rows]).toEqual([
+      ...[image.manifest.sliceTable.rows, image.manifest.chunkTable.rows],
+    ]);
+    expect(read(sliceBytes.subarray(1), chunkBytes)).toBeInstanceOf(WireError);
+    expect(read(sliceBytes, chunkBytes.subarray(1))).toBeInstanceOf(WireError);
+    const short = chunkBytes.slice();
+    new DataView(short.buffer).setUint32(36, 1);
+    expect(read(sliceBytes, short)).toBeInstanceOf(WireError);
   });
 
   it('mutated or cut anywhere give a value within bounds or a WireError', () => {

@@ -2,6 +2,7 @@
 import type { CheckIn, Plan, ProgressAnswer, ProgressReport } from '../api/agent.ts';
 import type { CatalogueImage } from '../api/catalogue.ts';
 import type { ImagedAnswer, MachineView } from '../api/machines.ts';
+import { parseMac } from '../base/addresses.ts';
 import { toHex } from '../base/bytes.ts';
 import type { Log } from '../base/log.ts';
 import { LogLimit } from '../base/log-limit.ts';
@@ -298,10 +299,8 @@ export function createMachines(options: MachinesOptions): Machines {
 
   /** A running imaging is not taken over by whoever says to be that machine: it would have to know the ticket. */
   function isBusy(row: MachineRow, agent: CheckIn): boolean {
-    const ticket = row.planned?.ticket;
-    const works = row.ladder?.rung === 'imaging' || row.ladder?.rung === 'verifying';
-    if (ticket === undefined || !works || row.ladder?.bootId === agent.bootId) return false;
-    return agent.ticket !== ticket && clock.wallMs() - row.lastSeenMs < ALIVE_MS;
+    if (row.work === undefined || row.work.bootId === agent.bootId) return false;
+    return agent.ticket !== row.planned?.ticket && clock.wallMs() - row.work.wallMs < ALIVE_MS;
   }
 
   function report(progress: ProgressReport): ProgressAnswer {
@@ -315,6 +314,9 @@ export function createMachines(options: MachinesOptions): Machines {
     }
     const row = observeRow({ kind: 'report', report: progress });
     if (row === undefined) return { next: 'restart' };
+    const { bootId, rung } = progress;
+    const works = rung === 'imaging' || rung === 'verifying';
+    row.work = works ? { bootId, wallMs: clock.wallMs() } : undefined;
     const isNews =
       progress.wiped === true && progress.disk !== undefined && tickets.begun(row, progress.disk);
     if (progress.rung === 'done' && !wasDone && row.planned !== undefined) tickets.done(row);
@@ -351,6 +353,8 @@ export function createMachines(options: MachinesOptions): Machines {
     // Asked at every DISCOVER: without a walk through all machines.
     const own = index.byId(wanted) ?? index.byMac(wanted);
     if (own !== undefined) return view(own);
+    // What is written as a MAC is one, and nothing else is looked for: forged DISCOVERs come by thousands a second.
+    if (parseMac(name) === name) return undefined;
     const all = list();
     return all.find((one) => specificity(wanted, one) > 2) ?? all.find((one) => one.name === name.trim());
   }

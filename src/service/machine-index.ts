@@ -28,6 +28,8 @@ export interface MachineRow {
   failure?: MachineView['failure'];
   /** An agent that cannot go on says so again and again; the log says it once. */
   loggedFailure?: string | undefined;
+  /** Which boot of the agent wrote or proved last, by its ticket, and when by the wall clock. */
+  work?: { readonly bootId: string; readonly wallMs: number } | undefined;
   planned?: MachineRecord['planned'];
   done?: MachineRecord['done'];
   name?: string | undefined;

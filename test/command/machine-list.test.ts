@@ -1,4 +1,5 @@
 // Lists of machines in CSV as spreadsheets write them, and every slip told with its line.
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseMachineList } from '../../src/command/machine-list.ts';
@@ -44,6 +45,11 @@ describe('a list', () => {
       'tags,name,serial,image\n\n front  new,till-1, SN-1 ,till@2\n,,"SN,2",local\n,,,\nback,,SN-3,',
     ],
   ])('%s', (_, text) => expect(read(text)).toEqual(expected));
+
+  it('as the example shows it', () => {
+    const text = readFileSync(new URL('../../examples/machines.csv', import.meta.url), 'utf8');
+    expect(read(text)).toMatchObject({ assignments: { length: 2 }, notes: { length: 3 } });
+  });
 });
 
 describe('a slip', () => {

@@ -51,11 +51,8 @@ function at({ machines, clock }: Registry, who: Parameters<typeof checkIn>[0] = 
   return {
     boot(content: DiskContent, change: Partial<CheckIn> = {}, afterMs = 30_000): Plan {
       clock.advance(afterMs);
-      const bootId = `boot-${boots++}`;
-      const answer = machines.checkIn(
-        ADDRESS,
-        checkIn({ ...who, disks: [disk(content)], bootId, ...change }),
-      );
+      const { bootId = `boot-${boots++}`, ...rest } = change;
+      const answer = machines.checkIn(ADDRESS, checkIn({ ...who, disks: [disk(content)], bootId, ...rest }));
       now = { machine: answer.machine.id, plan: answer.plan, bootId };
       return answer.plan;
     },
@@ -173,7 +170,11 @@ describe('forgeries', () => {
     const plan = till.boot(BLANK);
     till.tell('imaging');
     const twin = at(peer);
+    // Nor when it has cried by DHCP before, which anybody can.
+    peer.machines.observe({ kind: 'dhcp', mac: MAC as Mac });
     expect(twin.boot(BLANK, { bootId: 'other' }, 1000)).toMatchObject({ kind: 'wait' });
+    expect(till.tell('imaging')).toEqual({ next: 'restart' });
+    till.boot(BLANK, { bootId: 'boot-0', ticket: ticketOf(plan) }, 0);
     expect(till.tell('imaging')).toEqual({ next: 'go-on' });
     expect(twin.boot(BLANK, { bootId: 'own', ticket: ticketOf(plan) }, 1000).kind).toBe('image');
     expect(twin.boot(BLANK, { bootId: 'third' }, 11_000).kind).toBe('image');

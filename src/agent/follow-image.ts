@@ -29,6 +29,9 @@ interface Begun {
   readonly tables: ImageTables;
 }
 
+/** Reports that one boot host may leave unanswered before another one is looked for. */
+const TRIES_OF_ONE = 5;
+
 export interface FollowOptions {
   readonly bootId: string;
   readonly timing: AgentTiming;
@@ -200,8 +203,9 @@ export class FollowImage {
     this.#narrator.step('done');
     // A peer that does not hear of it would image the machine again when it next starts from the network.
     const until = clock.nowMs() + this.#options.timing.farewellMs;
-    while ((await this.#report(machine)) === undefined && clock.nowMs() < until) {
+    for (let tries = 1; (await this.#report(machine)) === undefined && clock.nowMs() < until; tries++) {
       this.#narrator.tell({ note: 'Telling the peer, which does not answer' });
+      if (tries % TRIES_OF_ONE === 0 && (await this.#isKnownElsewhere())) break;
       await pause(this.#ports, this.#options.timing.reportMs);
     }
     this.#narrator.tell({ note: undefined });
@@ -209,6 +213,13 @@ export class FollowImage {
     await Promise.all([pause(this.#ports, this.#options.timing.lingerMs), this.end()]);
     if (plan.finish === 'reboot') this.#narrator.step('leave');
     await this.#ports.machine.leave(plan.finish);
+  }
+
+  /** Another boot host has taken our check-in instead: it has seen the receipt on the disk, and knows as well. */
+  async #isKnownElsewhere(): Promise<boolean> {
+    const before = this.#ports.peer.base;
+    const answer = await this.#options.ask().catch(() => undefined);
+    return answer !== undefined && this.#ports.peer.base !== before;
   }
 
   /** A machine that stays goes on feeding others. */

@@ -169,6 +169,22 @@ describe('sources', () => {
     expect(sentTwice(peer)).toBe(0);
   });
 
+  it('goes on when its boot host dies for good, and shows another one its finished disk', async () => {
+    const plain = gptImage(IMAGE_BYTES, 8);
+    plain.fill(0, RECEIPT_OFFSET, RECEIPT_OFFSET + 512);
+    const own = await signedTree(plain);
+    const other = await peerOf(own);
+    const peer = await peerOf(own, { ...image, ticket: 'abc.def' }, [`${other.base}/content`]);
+    peer.beforeChunk = async (count) => {
+      if (count === 12) await peer.kill();
+    };
+    const target = startTarget(peer, own, { others: [other] });
+    await target.over;
+    expect(target.left).toEqual(['reboot']);
+    expect(peer.reports.some(({ rung }) => rung === 'done')).toBe(false);
+    expect(other.checkIns.at(-1)?.disks[0]?.content.receipt).toMatchObject({ ticket: 'abc' });
+  });
+
   it('takes the next source of the check-in when the peer has no content', async () => {
     const other = await peerOf(signed);
     const empty = { ...signed, tree: join(signed.folder, 'nothing') };

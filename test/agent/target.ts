@@ -2,6 +2,7 @@
 import { closeSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { runAgent } from '../../src/agent/agent.ts';
+import { createFoundPeer } from '../../src/agent/found-peer.ts';
 import type { AgentPorts, SitePort } from '../../src/agent/ports.ts';
 import type { ScreenState } from '../../src/agent/screen.ts';
 import type { DiskFacts } from '../../src/api/identity.ts';
@@ -28,6 +29,8 @@ export interface TestTarget {
 }
 
 export interface TestTargetOptions {
+  /** Further boot hosts that answer when it looks for one. */
+  readonly others?: readonly LabPeer[];
   readonly diskBytes?: number;
   /** What is on the disk at first. */
   readonly content?: Uint8Array;
@@ -114,7 +117,11 @@ export function startTarget(peer: LabPeer, signed: SignedTree, options: TestTarg
       },
     },
     network: { up: async () => ({ nic: 'eth0', mac: '52:54:00:00:00:01', ipv4: '127.0.0.1/8' }) },
-    peer: createAgentPeer(peer.base),
+    peer: createFoundPeer({
+      told: peer.base,
+      find: async () => (options.others ?? []).map(({ base }) => base),
+      connect: createAgentPeer,
+    }),
     content: createAgentContent({
       log: silentLog,
       root: () => options.root ?? signed.root,

@@ -5,8 +5,8 @@ import { reportOf } from '../../src/sim/report.ts';
 import { DEFAULT_SCENARIO, runScenario, type Scenario, strategyOf } from '../../src/sim/scenario.ts';
 import { expectSoundSeeds } from './seeds.ts';
 
-it('a mixed site survives the faults of seeds 1 to 120', () => expectSoundSeeds(1, 120, 'mixed'));
-it('a mesh survives the faults of seeds 1 to 60', () => expectSoundSeeds(1, 60, 'swarm'));
+it('a mixed site survives the faults of seeds 1 to 80', () => expectSoundSeeds(1, 80, 'mixed'));
+it('a mesh survives the faults of seeds 1 to 40', () => expectSoundSeeds(1, 40, 'swarm'));
 
 describe.each(['swarm', 'mixed'] as const)('%s', (strategy) => {
   const run = (change: Partial<Scenario>) => {

@@ -1,5 +1,6 @@
 // A store's network in namespaces of its own: a switch, a DHCP server's place, peers, and a CDN behind a WAN line.
 import { randomBytes } from 'node:crypto';
+import { layCable } from '../support/veth.ts';
 import { run } from './process.ts';
 
 /** Everything is inside 10.77.0.0/16, in namespaces: the machine's own network is never touched. */
@@ -37,19 +38,7 @@ export async function createStoreNetwork(): Promise<StoreNetwork> {
     await inside(namespace, 'link', 'set', 'lo', 'up');
   };
   const plug = async (namespace: string, port: string, address: string) => {
-    await inside(
-      namespace,
-      'link',
-      'add',
-      'eth0',
-      'type',
-      'veth',
-      'peer',
-      'name',
-      port,
-      'netns',
-      switchNamespace,
-    );
+    await layCable(namespace, 'eth0', switchNamespace, port);
     await inside(switchNamespace, 'link', 'set', port, 'master', 'br0', 'up');
     await inside(namespace, 'addr', 'add', `${address}/24`, 'brd', '+', 'dev', 'eth0');
     await inside(namespace, 'link', 'set', 'eth0', 'up');

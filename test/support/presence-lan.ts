@@ -1,6 +1,7 @@
 // Hosts on one or two LANs, each a network namespace, for tests of presence.
 import { randomBytes } from 'node:crypto';
 import { run } from '../lab/process.ts';
+import { layCable } from './veth.ts';
 
 export interface PresenceLan {
   /** A namespace with eth1 on LAN 1 (10.77.31.x), eth2 on LAN 2 (10.77.32.x), as asked. */
@@ -45,7 +46,7 @@ export async function createPresenceLan(): Promise<PresenceLan> {
       const space = await namespace(`${id}-${name}`);
       for (const lan of lans) {
         const port = `${name}-${lan}`;
-        await ip('-n', space, 'link', 'add', `eth${lan}`, 'type', 'veth', 'peer', 'name', port, 'netns', hub);
+        await layCable(space, `eth${lan}`, hub, port);
         await ip('-n', hub, 'link', 'set', port, 'master', `br${lan}`, 'up');
         await ip('-n', space, 'addr', 'add', `${addressOf(number, lan)}/24`, 'brd', '+', 'dev', `eth${lan}`);
         await ip('-n', space, 'link', 'set', `eth${lan}`, 'up');

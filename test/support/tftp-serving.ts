@@ -8,6 +8,7 @@ import type { Ipv4 } from '../../src/base/addresses.ts';
 import type { TftpStats } from '../../src/service/tftp-service.ts';
 import type { TftpLimits } from '../../src/tftp/admission.ts';
 import { type Running, run, start } from '../lab/process.ts';
+import { layCable } from './veth.ts';
 
 export interface TftpServerOrder {
   readonly folder: string;
@@ -69,20 +70,7 @@ export async function createLossyLink(): Promise<LossyLink> {
       await ip('netns', 'add', name);
       await ip('-n', name, 'link', 'set', 'lo', 'up');
     }
-    await ip(
-      '-n',
-      names.server,
-      'link',
-      'add',
-      'eth0',
-      'type',
-      'veth',
-      'peer',
-      'name',
-      'eth0',
-      'netns',
-      names.client,
-    );
+    await layCable(names.server, 'eth0', names.client, 'eth0');
     await ip('-n', names.server, 'addr', 'add', '10.77.21.1/24', 'dev', 'eth0');
     await ip('-n', names.server, 'addr', 'add', '10.77.21.2/24', 'dev', 'eth0');
     await ip('-n', names.client, 'addr', 'add', '10.77.21.9/24', 'dev', 'eth0');

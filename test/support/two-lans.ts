@@ -1,6 +1,7 @@
 // Two LANs in namespaces of their own: one peer on both, on each a client's place, on the first a DHCP server's.
 import { randomBytes } from 'node:crypto';
 import { run } from '../lab/process.ts';
+import { layCable } from './veth.ts';
 
 export interface TwoLans {
   /** Its interfaces are lan1 and lan2: 10.77.11.2 and 10.77.12.2. */
@@ -29,7 +30,7 @@ export async function createTwoLans(): Promise<TwoLans> {
 
   const plug = async (namespace: string, link: string, bridge: string, address: string) => {
     const port = `${namespace.slice(id.length + 1)}-${link}`;
-    await ip('-n', namespace, 'link', 'add', link, 'type', 'veth', 'peer', 'name', port, 'netns', names.hub);
+    await layCable(namespace, link, names.hub, port);
     await ip('-n', names.hub, 'link', 'set', port, 'master', bridge, 'up');
     await ip('-n', namespace, 'addr', 'add', `${address}/24`, 'brd', '+', 'dev', link);
     await ip('-n', namespace, 'link', 'set', link, 'up');

@@ -11,7 +11,7 @@ describe('scripts', () => {
     const answer = await http.app.inject({ url: '/boot/start.ipxe', headers: HOST });
     expect(answer.statusCode).toBe(200);
     expect(answer.body).toMatch(/^#!ipxe\n/);
-    expect(answer.body).toContain('chain --replace --autofree http://10.77.0.2:8067/boot/script.ipxe?mac=');
+    expect(answer.body).toContain('chain --timeout 15000 --replace --autofree http://10.77.0.2:8067/boot/script.ipxe?mac=');
     expect(answer.headers['cache-control']).toBe('no-store');
   });
 
@@ -32,7 +32,7 @@ describe('scripts', () => {
     });
     const { body } = await http.app.inject({ url: `/boot/script.ipxe?${query}`, headers: HOST });
     expect(body).toContain(
-      'kernel http://10.77.0.2:8067/boot/files/vmlinuz initrd=initramfs.img peerboot.peer=http://10.77.0.2:8067 ',
+      'kernel --timeout 15000 http://10.77.0.2:8067/boot/files/vmlinuz initrd=initramfs.img peerboot.peer=http://10.77.0.2:8067 ',
     );
   });
 });

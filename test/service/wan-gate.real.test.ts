@@ -180,6 +180,8 @@ describe('after a restart', () => {
       paused: false,
       pausedImages: ['till'],
       priority: 'normal',
+      tagged: [],
+      untagged: [],
       priorities: { 'kiosk@2': 'high' },
       wanLimit: 2 * MB,
       lanLimit: null,

@@ -30,6 +30,7 @@ describe('the most specific assignment wins, whatever their order', () => {
   const rows: [string, NumberedAssignment[], string][] = [
     ['none', [], 'local'],
     ['another machine', [assigned('52:54:00:00:00:01', 'till')], 'local'],
+    ['the UUID of another machine', [assigned('aaaaaaaa-0042-3010-8052-b9c04f4e3332', 'till')], 'local'],
     ['all', [assigned('*', 'till')], 'till'],
     ['serial over all', [assigned('SN-1', 'debian'), assigned('*', 'till')], 'debian'],
     ['id over serial', [assigned('m-abc', 'debian'), assigned('SN-1', 'till')], 'debian'],

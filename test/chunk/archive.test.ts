@@ -157,6 +157,12 @@ describe('an archive', () => {
     expect(decodeHead(head)).toBeInstanceOf(WireError);
   });
 
+  it('with anything in its padding is refused: there is one spelling', () => {
+    const bytes = archive([folder(ROOT_PATH), file('a', fromText('content'))]);
+    bytes[512 + 512 + 20] = 1;
+    expect(read(bytes, () => 512).wrong?.message).toBe('padding that is not zero');
+  });
+
   it('tells one error and nothing more, however much comes with it', () => {
     const broken = concatBytes([
       encodeHead({ kind: 'folder', path: 'a/../b' }),

@@ -126,3 +126,11 @@ it('a pool whose every address is the server`s own offers none', () => {
   const p = new LeasePool({ first: ip(1), last: ip(1) }, [ip(1)]);
   expect([p.size, p.offer('a', undefined, 0)]).toEqual([0, undefined]);
 });
+
+it('an address that never was anybody`s goes first, whatever the client`s name', () => {
+  for (let i = 0; i < 20; i++) {
+    const p = pool(2);
+    expect(p.take('a', ip(10), 10, 0)).toBe(true);
+    expect(p.offer(`client ${i}`, undefined, HOUR)).toBe(ip(11));
+  }
+});

@@ -1,7 +1,9 @@
 // The feeder's side of a line as scripts in time: who joins, who is handed on, who is dropped, who stands in the way.
 import { describe, expect, it } from 'vitest';
+import { createLine } from '../../src/swarm/line.ts';
 import type { FollowerMessage } from '../../src/swarm/line-messages.ts';
 import type { LineEvent } from '../../src/swarm/line-ports.ts';
+import { createMesh } from '../../src/swarm/mesh.ts';
 import {
   asks,
   attached,
@@ -195,6 +197,17 @@ describe('the designated peer', () => {
     it.until(10_000, () => [asks('A')]);
     expect(it.at(10_000, asks('A'), miss)).toEqual(['tell A missing 0']);
   });
+});
+
+it.each([
+  ['line', createLine],
+  ['mesh', createMesh],
+] as const)('patience begins when something is wanted, not before (%s)', (_, make) => {
+  const it = script({ make });
+  it.at(0, site(undefined));
+  it.at(500_000, ...want(7));
+  expect(it.until(559_000)).toEqual([]);
+  expect(it.until(561_000)).toContain('give up 7: stalled');
 });
 
 describe('complete holders', () => {

@@ -132,6 +132,12 @@ describe('sent up', () => {
     expect(it.at(4, open('D'))).toEqual(['tell D attach instead of B']);
   });
 
+  it('goes before nobody who is faster, however far ahead it is: it yields', () => {
+    const it = script({ self: 'F', role: 'peer', held: () => true });
+    it.at(0, asks('A', { held: 2 }), ...follows('A', 3));
+    expect(it.at(1, asks('B', { held: 40, insteadOf: 'B' } as never))).toEqual(['tell B moved A (full)']);
+  });
+
   it('lets one that holds about as much pass, and takes the place of one that yields', () => {
     const it = script({ self: 'F', role: 'peer', held: () => true });
     it.at(0, asks('A', { held: 40, insteadOf: 'A' } as never));

@@ -22,7 +22,7 @@ export function nextName(template: string, store: string, taken: ReadonlySet<str
   const whole = template.replace('{store}', hostLabel(store));
   const number = NUMBER.exec(whole);
   if (number === null) return isFree(whole, taken) ? whole : undefined;
-  const digits = number[1]?.length ?? 1;
+  const digits = (number[1] as string).length;
   for (let n = 1; n <= taken.size + 1; n++) {
     const name = whole.replace(NUMBER, String(n).padStart(digits, '0'));
     if (isFree(name, taken)) return name;

@@ -34,3 +34,7 @@ describe('the next name', () => {
 it.each(['-a', 'a-', '{x}', '{n}-{nn}', '{store}{store}', 'a_b', ''])('%j is no template', (template) => {
   expect(templateFault(template)).toBeDefined();
 });
+
+it.each(['till-{nn}', '{store}', 'till-{store}-{nnn}', 'KIOSK'])('%j is a template', (template) => {
+  expect(templateFault(template)).toBeUndefined();
+});

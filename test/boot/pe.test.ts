@@ -107,3 +107,11 @@ it('a unified kernel image has every part, the generations of both makers, and t
   expect(text('.osrel')).toContain('VERSION_ID=1.2.3\n');
   expect(unifiedKernelImage(parts)).toEqual(made);
 });
+
+it('a program of 32 bits is refused', () => {
+  const program = new Uint8Array(512);
+  program.set(fromText('MZ'));
+  program[0x3c] = 64;
+  program.set(fromText('PE'), 64);
+  expect(() => isSigned(program)).toThrow('not a 64-bit PE program');
+});

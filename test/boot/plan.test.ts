@@ -125,6 +125,16 @@ describe('a machine that nobody assigned anything to', () => {
   });
 });
 
+it('an assignment of one machine goes to the one that used it, and to no other that bears the name', () => {
+  const kind = (name: string, holder: string | undefined) =>
+    planFor(machine, [assigned(name, 'debian')], images, { unknown: 'local', takenBy: () => holder }).plan
+      .kind;
+  expect([kind(MAC, undefined), kind(MAC, 'm-abc'), kind(MAC, 'm-xyz')]).toEqual([
+    ...['image', 'image', 'local-boot'],
+  ]);
+  expect(kind('*', 'm-xyz')).toBe('image');
+});
+
 describe('imaged by another boot host of the site', () => {
   const elsewhere = { image: 'debian', wallMs: 5 };
   const kind = (change: Partial<NumberedAssignment>, name = '*') =>

@@ -8,6 +8,7 @@ import type { Bench, BenchContext, BenchRow } from './bench.ts';
 
 const CHILD = fileURLToPath(new URL('../test/support/presence-child.ts', import.meta.url));
 const CROWD = fileURLToPath(new URL('./support/presence-crowd.ts', import.meta.url));
+const HEARING = fileURLToPath(new URL('./support/hearing-only.ts', import.meta.url));
 const SITES = [2, 200];
 /** V8 compiles what is hot, and all have become acquainted. */
 const SETTLE_MS = 20_000;
@@ -18,6 +19,8 @@ const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 interface Figures {
   readonly cpuPercent: number;
+  /** Of a process that hears the same and does nothing. */
+  readonly hearingPercent: number;
   readonly kilobytesPerSecond: number;
 }
 
@@ -49,6 +52,8 @@ async function measure(peers: number): Promise<Figures> {
       namespace: space,
     });
     running.push(one);
+    const hearing = start(process.execPath, [HEARING, addressOf(1, 1)], { namespace: space });
+    running.push(hearing);
     const words = [CROWD, addressOf(2, 1), String(peers - 1), String(beatMs(peers))];
     running.push(start(process.execPath, words, { namespace: crowdSpace }));
     const sees = (line: string) =>
@@ -58,12 +63,23 @@ async function measure(peers: number): Promise<Figures> {
       what: `${peers - 1} peers seen`,
     });
     await wait(SETTLE_MS);
-    const before = { cpu: cpuMs(one.pid), bytes: await linkBytes(space), at: performance.now() };
+    const before = {
+      cpu: cpuMs(one.pid),
+      hearing: cpuMs(hearing.pid),
+      bytes: await linkBytes(space),
+      at: performance.now(),
+    };
     await wait(MEASURE_MS);
-    const after = { cpu: cpuMs(one.pid), bytes: await linkBytes(space), at: performance.now() };
+    const after = {
+      cpu: cpuMs(one.pid),
+      hearing: cpuMs(hearing.pid),
+      bytes: await linkBytes(space),
+      at: performance.now(),
+    };
     const elapsedMs = after.at - before.at;
     return {
       cpuPercent: ((after.cpu - before.cpu) / elapsedMs) * 100,
+      hearingPercent: ((after.hearing - before.hearing) / elapsedMs) * 100,
       kilobytesPerSecond: (after.bytes - before.bytes) / elapsedMs,
     };
   } finally {
@@ -93,9 +109,18 @@ export const bench: Bench = {
         goal: { bound, better: 'below', absolute: true },
       };
     };
+    const { cpuPercent = 0, hearingPercent = 0 } = found[1] ?? {};
     return [
       row('one of 200 peers: CPU', '%', ({ cpuPercent }) => cpuPercent, 1),
       row('one of 200 peers: sent and received', 'kB/s', ({ kilobytesPerSecond }) => kilobytesPerSecond, 10),
+      {
+        work: 'one of 200 peers: CPU beside hearing alone',
+        unit: '%',
+        ours: cpuPercent,
+        rival: hearingPercent,
+        rivalName: 'a Node socket that hears the same and does nothing',
+        ratio: cpuPercent / Math.max(hearingPercent, Number.MIN_VALUE),
+      },
     ];
   },
 };

@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Running, run, start } from '../lab/process.ts';
+import { until } from './until.ts';
 
 export const PEERBOOT = fileURLToPath(new URL('../../bin/peerboot.js', import.meta.url));
 export const PEER_ADDRESS = '10.77.0.2';
@@ -98,6 +99,14 @@ export async function startBarePeer(lan: ClientLan, folder: string, assets: stri
       ...['--state', join(folder, 'state'), '--site', 'store-1', '--log-level', 'warn', '--json'],
     ],
     { namespace: lan.peer, env: { PEERBOOT_BUSY_LOAD: '1000' } },
+  );
+  await until(
+    () =>
+      run('ip', ['netns', 'exec', lan.peer, 'curl', '-sf', '-m', '2', 'http://127.0.0.1:8067/livez']).then(
+        () => true,
+        () => false,
+      ),
+    { timeoutMs: 30_000, what: 'the peer answers' },
   );
   return peer;
 }

@@ -81,6 +81,40 @@ describe.each<[string, () => { store: MachineStore; reopen: () => MachineStore }
     expect(again.map(({ revision }) => revision).sort()).toEqual([3, 4]);
     expect(again).toContainEqual(assignment(4));
   });
+
+  it('notes, lists and what other hosts imaged come back, each once', () => {
+    const { store, reopen } = open();
+    const elsewhere = {
+      identity: { macs: [], serial: 'SN-9' },
+      ticket: 'id9',
+      image: 'debian@12',
+      state: 'done' as const,
+      disk: { name: 'vda' },
+      wallMs: 7,
+    };
+    store.saveList([assignment(1, 'SN-1')], [{ machine: 'SN-1', tags: ['tills'], name: 'till-{n}' }]);
+    store.saveList([assignment(2, 'SN-1')], [{ machine: 'SN-1', tags: [] }]);
+    store.saveElsewhere({ ...elsewhere, wallMs: 1 });
+    store.saveElsewhere(elsewhere);
+    store.saveElsewhere({ ...elsewhere, ticket: 'gone' });
+    store.dropElsewhere('gone');
+    const again = reopen();
+    expect(again.assignments()).toEqual([assignment(2, 'SN-1')]);
+    expect(again.notes()).toEqual([{ machine: 'SN-1', tags: [] }]);
+    expect(again.elsewhere()).toEqual([elsewhere]);
+  });
+});
+
+it('a list that cannot be saved to its end is not saved at all', () => {
+  const store = openMachineStore(path);
+  store.saveAssignment(assignment(1, 'SN-1'));
+  // No key of the table, so the last line of the list fails.
+  const broken = { ...assignment(3, 'SN-3'), machine: undefined as unknown as string };
+  expect(() => store.saveList([assignment(2, 'SN-2'), broken], [])).toThrow();
+  expect(store.assignments()).toEqual([assignment(1, 'SN-1')]);
+  store.saveList([assignment(4, 'SN-4')], []);
+  expect(store.assignments()).toHaveLength(2);
+  store.close();
 });
 
 it('what was saved survives a process that is killed in the middle of saving', () => {

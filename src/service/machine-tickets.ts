@@ -4,6 +4,7 @@ import type { DiskFacts } from '../api/identity.ts';
 import type { ImagedAnswer, ImagedRecord } from '../api/machines.ts';
 import type { Log } from '../base/log.ts';
 import type { Clock } from '../base/time.ts';
+import { likeness } from '../boot/identity.ts';
 import { nextName } from '../boot/names.ts';
 import { isOfOneMachine, type NumberedAssignment, WAIT_MS } from '../boot/plan.ts';
 import { resumePolicy, ticketId, ticketState } from '../boot/ticket.ts';
@@ -78,7 +79,9 @@ export class Tickets {
       }
     }
     for (const record of elsewhere.about(row)) {
-      if (record.state !== 'begun') continue;
+      // What another machine began says nothing about this one's disk.
+      if (record.state !== 'begun' || likeness(row, { depth: 'whole', identity: record.identity }) !== 'same')
+        continue;
       if (ticketState({ id: record.ticket, begun: record.disk }, disks).kind !== 'finished') continue;
       elsewhere.note({ ...record, state: 'done', wallMs: clock.wallMs() });
     }

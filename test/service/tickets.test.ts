@@ -294,6 +294,20 @@ describe('two boot hosts', () => {
     expect(at(other.two).boot(SYSTEM).kind).toBe('local-boot');
   });
 
+  it('do not take what a machine began for finished by a look at the disk of another one like it', async () => {
+    const { one, two } = hosts();
+    const first = at(one, { serial: undefined, macs: [MAC] });
+    first.boot(BLANK, { disks: [disk(BLANK, { serial: undefined })] });
+    first.tell('imaging');
+    await two.machines.sync();
+    const twin = at(two, { serial: undefined, macs: [MAC_2] });
+    twin.boot(SYSTEM, { disks: [disk(SYSTEM, { serial: undefined })] });
+    await two.machines.sync();
+    two.assignments.put(toImage('*'));
+    const again = at(two, { serial: undefined, macs: [MAC] });
+    expect(again.boot(BLANK, { disks: [disk(BLANK, { serial: undefined })] }).kind).toBe('image');
+  });
+
   it('one that never heard of the other knows its receipts', () => {
     const { two } = hosts();
     two.assignments.put(toImage('*'));

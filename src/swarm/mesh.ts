@@ -33,7 +33,7 @@ export function createMesh(setup: LineSetup, options: LineOptions = {}): LineMac
 /** Woken so much too late, we were held up ourselves. */
 const LATE_MS = 50;
 /** There are others to ask, so a busy source is given longer than a line gives its feeder. */
-const SILENCES = 2;
+const SILENCES = 1.5;
 
 class Mesh implements LineMachine {
   readonly #core: LineCore;
@@ -254,6 +254,7 @@ class Mesh implements LineMachine {
   #lost(id: PeerId, why: string, hangUp: boolean): void {
     const source = this.#sources.get(id);
     if (source === undefined) return;
+    if (!hangUp) this.#core.act({ kind: 'suspect', peer: id });
     this.#letGo(source, hangUp);
     this.#core.setAside(id, why);
   }

@@ -1,9 +1,9 @@
 // The site as a machine being imaged takes part in it: presence, one node, its announcements; nothing of it may stop the imaging.
 import type { Ipv4 } from '../base/addresses.ts';
-import type { ChunkHash } from '../chunk/ports.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Clock, MonotonicMs, Timers } from '../base/time.ts';
+import type { ChunkHash } from '../chunk/ports.ts';
 import type { OpenBeaconNet } from '../swarm/beacon-net.ts';
 import { designated } from '../swarm/election.ts';
 import type { LineTransport } from '../swarm/line-transport.ts';

@@ -14,6 +14,10 @@ export type Rule =
   | 'resent'
   /** More crossed the WAN than the run's faults explain. */
   | 'wan'
+  /** More crossed the WAN, over some stretch of time, than its limit allows. */
+  | 'budget'
+  /** After one machine died or stood still, somebody who had been served got nothing for too long. */
+  | 'repair'
   /** Nothing moved for too long while somebody waited and a source was there. */
   | 'standstill'
   /** Somebody never finished. */

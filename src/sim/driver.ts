@@ -7,9 +7,9 @@ import { Connection, type FeederEnd } from './connection.ts';
 import type { SimImage } from './image.ts';
 import type { Host, Network } from './network.ts';
 import type { Observer } from './observer.ts';
-import type { Partial } from './partial.ts';
+import { type Partial, PartialShelf } from './partial.ts';
 import { cancel, type Ticket } from './queue.ts';
-import type { Wan, WanFetch } from './wan.ts';
+import type { Meter, Wan, WanFetch } from './wan.ts';
 
 export interface DriverSetup {
   readonly network: Network;
@@ -18,6 +18,8 @@ export interface DriverSetup {
   readonly image: SimImage;
   readonly wan: Wan;
   readonly machine: LineMachine;
+  /** Of its WAN budget; none without a limit. */
+  readonly meter: Meter | undefined;
   readonly observer: Observer;
   /** Whoever listens there. */
   find(ref: PeerRef): { readonly host: Host; driver(): Driver | undefined } | undefined;
@@ -55,7 +57,7 @@ export class Driver {
   readonly #feeders = new Map<PeerId, FeederLink>();
   readonly #followers = new Map<PeerId, FollowerLink>();
   readonly #crossings = new Map<Row, { readonly fetch: WanFetch; readonly partial: Partial }>();
-  readonly #waiting = new Map<Row, Partial>();
+  readonly #waiting: PartialShelf;
   readonly #events: LineEvent[] = [];
   #busy = false;
   #wake: Ticket | undefined;
@@ -63,6 +65,7 @@ export class Driver {
   constructor(setup: DriverSetup) {
     this.#setup = setup;
     this.#life = setup.host.life;
+    this.#waiting = new PartialShelf(setup.salvage);
   }
 
   get alive(): boolean {
@@ -152,9 +155,8 @@ export class Driver {
         this.#followers.get(action.follower)?.connection.unsend(action.row);
         return;
       case 'drop-follower': {
-        const link = this.#followers.get(action.follower);
+        this.#followers.get(action.follower)?.connection.drop();
         this.#followers.delete(action.follower);
-        link?.connection.drop();
         return;
       }
       case 'give-up':
@@ -232,10 +234,9 @@ export class Driver {
 
   /** Keeps what has come of the chunk under way, for the next source. */
   #save(link: FeederLink, from: PeerId): void {
-    const under = link.connection.received();
     for (const [row, partial] of link.wanted) {
-      if (under?.parcel.row === row) this.#grow(partial, from, under.parcel, under.bytes);
-      this.#putBack(row, partial);
+      this.#growUnder(link, from, row, partial);
+      this.#waiting.putBack(row, partial);
     }
     link.wanted.clear();
   }
@@ -246,7 +247,7 @@ export class Driver {
       this.deliver({ kind: 'failed', row, from, why: 'broken', what: 'not connected' });
       return;
     }
-    const partial = this.#take(row);
+    const partial = this.#waiting.take(row);
     link.wanted.set(row, partial);
     link.connection.want(row, partial.received);
   }
@@ -254,8 +255,7 @@ export class Driver {
   #progress(link: FeederLink, from: PeerId, parcel: Parcel, bytes: number): void {
     const partial = link.wanted.get(parcel.row);
     if (partial === undefined) return;
-    const under = link.connection.received();
-    if (under?.parcel.row === parcel.row) this.#grow(partial, from, parcel, under.bytes);
+    this.#growUnder(link, from, parcel.row, partial);
     this.deliver({ kind: 'bytes', from, bytes });
   }
 
@@ -267,6 +267,12 @@ export class Driver {
     }
     link.wanted.delete(parcel.row);
     this.#whole(partial, from, parcel);
+  }
+
+  /** What has come so far, if this is the chunk under way. */
+  #growUnder({ connection }: FeederLink, from: PeerId, row: Row, partial: Partial): void {
+    const under = connection.received();
+    if (under?.parcel.row === row) this.#grow(partial, from, under.parcel, under.bytes);
   }
 
   /** The world sees the new bytes; `bytes` of the parcel have come by now. */
@@ -300,23 +306,28 @@ export class Driver {
   // The WAN
 
   #cross(row: Row): void {
-    const partial = this.#take(row);
-    const { wan, host, image } = this.#setup;
+    const partial = this.#waiting.take(row);
+    const { wan, host, image, meter } = this.#setup;
     const parcel = { row, from: partial.received, bytes: image.size(row) - partial.received, bad: false };
-    const fetch = wan.fetch(host, parcel, {
-      progress: (_, bytes) => {
-        this.#grow(partial, 'wan', parcel, fetch.received());
-        this.deliver({ kind: 'bytes', from: 'wan', bytes });
+    const fetch = wan.fetch(
+      host,
+      parcel,
+      {
+        progress: (_, bytes) => {
+          this.#grow(partial, 'wan', parcel, fetch.received());
+          this.deliver({ kind: 'bytes', from: 'wan', bytes });
+        },
+        arrived: () => {
+          this.#crossings.delete(row);
+          this.#whole(partial, 'wan', parcel);
+        },
+        failed: (_, why) => {
+          this.#stopCrossing(row);
+          this.deliver({ kind: 'failed', row, from: 'wan', why, what: 'the origin sends nothing' });
+        },
       },
-      arrived: () => {
-        this.#crossings.delete(row);
-        this.#whole(partial, 'wan', parcel);
-      },
-      failed: (_, why) => {
-        this.#stopCrossing(row);
-        this.deliver({ kind: 'failed', row, from: 'wan', why, what: 'the origin sends nothing' });
-      },
-    });
+      meter,
+    );
     this.#crossings.set(row, { fetch, partial });
   }
 
@@ -326,7 +337,7 @@ export class Driver {
     this.#crossings.delete(row);
     const { fetch, partial } = crossing;
     this.#grow(partial, 'wan', fetch.parcel, fetch.received());
-    this.#putBack(row, partial);
+    this.#waiting.putBack(row, partial);
     fetch.cancel();
   }
 
@@ -338,27 +349,10 @@ export class Driver {
     const link = this.#feeders.get(from);
     const partial = link?.wanted.get(row);
     if (link === undefined || partial === undefined) return;
-    const under = link.connection.received();
-    if (under?.parcel.row === row) this.#grow(partial, from, under.parcel, under.bytes);
+    this.#growUnder(link, from, row, partial);
     link.wanted.delete(row);
-    this.#putBack(row, partial);
+    this.#waiting.putBack(row, partial);
     link.connection.unwant(row);
-  }
-
-  // Parts of chunks
-
-  #take(row: Row): Partial {
-    const partial = this.#waiting.get(row);
-    this.#waiting.delete(row);
-    return partial ?? { received: 0, bad: false, from: new Set() };
-  }
-
-  #putBack(row: Row, partial: Partial): void {
-    if (partial.received === 0) return;
-    const kept = this.#setup.salvage(partial);
-    const other = this.#waiting.get(row);
-    if (kept !== undefined && (other === undefined || other.received < kept.received))
-      this.#waiting.set(row, kept);
   }
 
   // Followers

@@ -2,7 +2,7 @@
 import type { Row } from '../swarm/line-ports.ts';
 import type { PeerId } from '../swarm/site.ts';
 import type { Parts } from './node.ts';
-import type { Observer } from './observer.ts';
+import { SILENT } from './observer.ts';
 import type { SiteKind, Topology } from './topology.ts';
 import { type MachineSpec, READY_MS, World } from './world.ts';
 
@@ -110,7 +110,7 @@ function runKind(kind: SiteKind, topology: Topology, rate: number, parts: Parts,
       machines: machinesOf(kind),
     },
     parts,
-    [watchingKept(kept)],
+    [{ ...SILENT, kept }],
   );
   const narrowest = Math.min(rate, kind.lanMbit * BYTES_PER_MS_OF_MBIT) / (kind.slow > 0 ? 10 : 1);
   world.run(SETTLED_MS + READY_MS + (20 * kind.targets * chunksRun * chunkBytes) / narrowest + 600_000);
@@ -163,13 +163,4 @@ function machinesOf(kind: SiteKind): MachineSpec[] {
     };
   });
   return [...peers, ...targets];
-}
-
-function watchingKept(kept: (node: PeerId, row: Row) => void): Observer {
-  const nothing = () => {};
-  return {
-    ...{ received: nothing, strayed: nothing, discarded: nothing, serves: nothing },
-    ...{ befell: nothing, crossed: nothing, noted: nothing, gaveUp: nothing },
-    kept,
-  };
 }

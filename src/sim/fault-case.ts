@@ -52,6 +52,9 @@ export function makeFaultCase(seed: number): FaultCase {
     const late = random.next() < 0.25 ? random.next() * idealMs : random.next() * 100;
     machines.push({ name: `t${i + 1}`, role: 'target', card, startMs: SETTLED_MS + late, consumes: true });
   }
+  // Numbers of their own, so that a seed stays the same site with a limit as without.
+  const tight = seededRandom(seed * 977 + 5);
+  const limit = tight.next() < 0.25 ? Math.round(1000 * wanRate * (0.3 + 0.6 * tight.next())) : undefined;
   const faults = randomFaults(random, {
     peers,
     machines: machines.length,
@@ -62,7 +65,7 @@ export function makeFaultCase(seed: number): FaultCase {
     seed,
     image: { chunks, chunkBytes, variation: 0.2 },
     lan: { delayMs: 0.2, loss: [0, 0, 0.001, 0.01][randomInt(random, 4)] as number },
-    wan: { rate: wanRate, delayMs: between(2, 40) },
+    wan: { rate: wanRate, delayMs: between(2, 40), ...(limit === undefined ? {} : { limit }) },
     diskBytesPerMs: random.next() < 0.2 ? LAN_RATE / 2 : Number.POSITIVE_INFINITY,
     presence: 'beacon',
     machines,
@@ -71,7 +74,12 @@ export function makeFaultCase(seed: number): FaultCase {
     (most, { fault }) => Math.max(most, fault.kind === 'slow' ? fault.factor : 1),
     2,
   );
-  return { seed, spec, faults, limitMs: endOf(faults) + 60_000 + 4 * slowest * idealMs };
+  return {
+    seed,
+    spec,
+    faults,
+    limitMs: endOf(faults) + 60_000 + (4 * slowest * idealMs * 1000 * wanRate) / (limit ?? 1000 * wanRate),
+  };
 }
 
 /** Whoever has caught the designated peer lying crosses on its own: that may cost the image once more. */

@@ -123,6 +123,11 @@ export function scheduleFaults(world: World, faults: readonly TimedFault[]): voi
 function strike(world: World, fault: Fault): void {
   world.tell(describe(world, fault));
   world.excuse(lastsMs(fault) ?? 0);
+  if (fault.kind !== 'die' && fault.kind !== 'stop') {
+    const isBlocked = fault.kind === 'wan-cut' || fault.kind === 'partition';
+    const isForEver = fault.kind === 'lie' || (fault.kind === 'slow' && fault.forMs === undefined);
+    world.repairs.trouble(isForEver ? Number.POSITIVE_INFINITY : (lastsMs(fault) ?? 0), isBlocked);
+  }
   if (fault.kind === 'wan-cut') {
     world.wan.cut(true);
     world.queue.after(fault.forMs, () => world.wan.cut(false));
@@ -138,6 +143,7 @@ function strike(world: World, fault: Fault): void {
   if (node.host.state !== 'up') return;
   switch (fault.kind) {
     case 'die':
+      world.repairs.strike(node);
       if (fault.backMs === undefined) world.awaited.delete(node);
       // A target that has finished has rebooted into its new system: it does not come back as a target.
       else if (node.finishedMs === undefined || node.role === 'peer')
@@ -148,13 +154,16 @@ function strike(world: World, fault: Fault): void {
       world.awaited.delete(node);
       node.leave();
       world.queue.after(LEAVE_MS, () => {
+        world.repairs.trouble();
         if (node.running) node.end();
       });
       return;
     case 'stop': {
       const { life } = node.host;
+      world.repairs.strike(node, fault.forMs);
       world.network.stop(node.host);
       world.queue.after(fault.forMs, () => {
+        world.repairs.trouble();
         if (node.host.life === life) world.network.goOn(node.host);
       });
       return;

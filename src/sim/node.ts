@@ -1,5 +1,6 @@
 // One simulated machine: the real line, beacon and election machines, a consumer that wants chunks in order, a disk.
 import type { Random } from '../base/random.ts';
+import { type Bucket, type Limit, shareOf } from '../swarm/budget.ts';
 import type { Candidate } from '../swarm/election.ts';
 import type { LineMachine, LineSetup, Row } from '../swarm/line-ports.ts';
 import { linePeers } from '../swarm/peers.ts';
@@ -10,7 +11,7 @@ import type { Host, Network } from './network.ts';
 import type { Observer } from './observer.ts';
 import type { Partial } from './partial.ts';
 import type { PresenceFor, SimPresence } from './presence.ts';
-import type { Wan } from './wan.ts';
+import type { Meter, Wan } from './wan.ts';
 
 /** The parts of a node that decide: the product's own; a test may put a faulty one in the place of one. */
 export interface Parts {
@@ -19,6 +20,8 @@ export interface Parts {
   verify(partial: Partial): boolean;
   /** What is kept of a chunk that broke off, for the next source. */
   salvage(partial: Partial): Partial | undefined;
+  /** Of the WAN, in bytes per second. */
+  budget(limit: Limit, nowMs: number): Pick<Bucket, 'change' | 'spend' | 'waitMs'>;
   elect(site: string, key: ImageKey, candidates: readonly Candidate[], self: PeerId): PeerId | undefined;
 }
 
@@ -30,6 +33,8 @@ export interface NodeSetup {
   readonly tags: readonly string[];
   readonly image: SimImage;
   readonly wan: Wan;
+  /** What may cross it for the whole site, bytes per second. */
+  readonly wanLimit: Limit;
   readonly observer: Observer;
   readonly presence: PresenceFor;
   readonly parts: Parts;
@@ -43,6 +48,8 @@ export interface NodeSetup {
   readonly diskBytesPerMs: number;
   /** Keeps its store over a restart (a peer); a target begins again. */
   readonly durable: boolean;
+  /** So many bytes were read from the WAN, where it is limited. */
+  onRead(node: SimNode, bytes: number): void;
   onFinished(node: SimNode): void;
 }
 
@@ -83,6 +90,7 @@ export class SimNode {
   #next: Row = 0;
   #diskFreeMs = 0;
   #said = '';
+  #budget: ReturnType<Parts['budget']> | undefined;
 
   constructor(setup: NodeSetup) {
     this.#setup = setup;
@@ -109,6 +117,12 @@ export class SimNode {
 
   get held(): number {
     return this.#heldCount;
+  }
+
+  /** It wants chunks, and can ask for them. */
+  get isFetching(): boolean {
+    const wants = this.consumes && this.startedMs !== undefined && this.finishedMs === undefined;
+    return wants && this.host.state === 'up' && !this.leaving;
   }
 
   /** Held, and its bytes are right. */
@@ -164,6 +178,8 @@ export class SimNode {
       has: (row) => this.#rows[row] !== NOT_HELD,
     });
     this.#machine = machine;
+    const { wanLimit } = this.#setup;
+    this.#budget = wanLimit === null ? undefined : parts.budget(wanLimit, network.queue.nowMs);
     this.#driver = this.#drive(machine);
     this.#presence = this.#setup.presence({
       ...{ network, host, self: this.self, own: this.#announcement(), random: this.#setup.random },
@@ -215,7 +231,7 @@ export class SimNode {
     const { network, host, image, wan, observer, parts, random } = this.#setup;
     const find = (ref: PeerRef) => this.#setup.find(ref);
     return new Driver({
-      ...{ network, host, self: this.self, image, wan, observer, machine, find },
+      ...{ network, host, self: this.self, image, wan, observer, machine, find, meter: this.#meter() },
       ...{ verify: parts.verify, salvage: parts.salvage },
       held: (row) => (this.#rows[row] === GOOD ? 'good' : this.#rows[row] === BAD ? 'bad' : 'no'),
       keep: (row, bad) => this.#keep(row, bad),
@@ -224,6 +240,27 @@ export class SimNode {
       onArrived: (row) => this.#arrived(row),
       onGaveUp: (row) => this.#gaveUp(row),
     });
+  }
+
+  #meter(): Meter | undefined {
+    const budget = this.#budget;
+    const { queue } = this.#setup.network;
+    if (budget === undefined) return undefined;
+    return {
+      count: (bytes) => {
+        budget.spend(bytes, queue.nowMs);
+        this.#setup.onRead(this, bytes);
+      },
+      waitMs: () => budget.waitMs(queue.nowMs),
+    };
+  }
+
+  /** Those that cross now share the limit of the site. */
+  #shareBudget(own: Announcement): void {
+    const { image, network, wanLimit } = this.#setup;
+    const all = [own, ...(this.#presence?.peers() ?? [])];
+    const crossers = all.filter(({ crossing }) => crossing.includes(image.key)).length;
+    this.#budget?.change(shareOf(wanLimit, crossers), network.queue.nowMs);
   }
 
   #keep(row: Row, bad: boolean): void {
@@ -281,6 +318,7 @@ export class SimNode {
     const peers = this.#presence?.peers() ?? [];
     const own = { id: this.id, ...this.#announcement() };
     const designated = parts.elect(SITE, image.key, [...peers, own], this.id);
+    this.#shareBudget(own);
     const asked = linePeers(peers, image.key, image.rows, designated);
     this.#driver?.deliver({ kind: 'site', peers: asked, designated });
   }
@@ -306,6 +344,7 @@ export class SimNode {
   #announce(): void {
     if (!this.running) return;
     const own = this.#announcement();
+    this.#shareBudget(own);
     const text = `${own.holdings[0]?.held ?? 0} ${own.unfit.length} ${own.crossing.length}`;
     if (text === this.#said) return;
     this.#said = text;

@@ -22,6 +22,21 @@ export interface Observer {
   gaveUp(node: PeerId, row: Row, what: string): void;
 }
 
+const nothing = () => {};
+
+/** Listens to nothing: with one of its parts replaced, to that alone. */
+export const SILENT: Observer = {
+  ...{
+    befell: nothing,
+    received: nothing,
+    strayed: nothing,
+    discarded: nothing,
+    kept: nothing,
+    serves: nothing,
+  },
+  ...{ crossed: nothing, noted: nothing, gaveUp: nothing },
+};
+
 /** Tells several observers. */
 export function together(observers: readonly Observer[]): Observer {
   return {

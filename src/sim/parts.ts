@@ -1,4 +1,5 @@
 // The product's own parts for a simulated node: the real machines, none of them knowing that it is simulated.
+import { Bucket } from '../swarm/budget.ts';
 import { designated } from '../swarm/election.ts';
 import { mix } from '../swarm/mix.ts';
 import type { PeerId } from '../swarm/site.ts';
@@ -15,6 +16,7 @@ export function realParts(strategy: SimStrategy = 'auto'): Parts {
     machine: (setup) => createMachine(meshes(setup.self) ? 'swarm' : 'line', setup),
     verify: ({ bad }) => !bad,
     salvage: (partial) => partial,
+    budget: (limit, nowMs) => new Bucket(limit, nowMs),
     elect: (site, key, candidates) => designated(site, key, candidates),
   };
 }

@@ -48,6 +48,7 @@ function die(world: World, count: number, { startMs, boundMs }: TroubleTimes, ra
       if (node.finishedMs !== undefined) return;
       world.tell(`${node.name} loses power`);
       world.awaited.delete(node);
+      world.repairs.strike(node);
       node.die('off');
     });
   }
@@ -82,9 +83,14 @@ function away(world: World, node: SimNode, random: Random): void {
   if (!node.running || node.finishedMs !== undefined) return;
   world.tell(`${node.name} goes: ${['goodbye', 'crash', 'power'][how]}`);
   if (how === 0) {
+    world.repairs.trouble(1000);
     node.leave();
     world.queue.after(1000, () => node.end());
-  } else node.die(how === 1 ? 'down' : 'off');
+    world.queue.after(1000 + backMs, () => world.start(node));
+    return;
+  }
+  world.repairs.strike(node);
+  node.die(how === 1 ? 'down' : 'off');
   world.queue.after(1000 + backMs, () => world.start(node));
 }
 
@@ -96,6 +102,7 @@ function killDesignated(world: World, everyMs: number, { startMs }: TroubleTimes
     );
     if (crossing === undefined) return;
     world.tell(`${crossing.name} is killed`);
+    world.repairs.strike(crossing);
     crossing.die('down');
     world.queue.after(RESTART_MS, () => world.start(crossing));
   };

@@ -10,6 +10,14 @@ export interface WanEnds {
   failed(row: Row, why: FetchFailure): void;
 }
 
+/** What a node's budget says: bytes are counted once they are read, and no more is read while there is debt. */
+export interface Meter {
+  count(bytes: number): void;
+  waitMs(): number;
+}
+
+/** A metered fetch reads so often: what came meanwhile is one read. */
+export const READ_MS = 10;
 /** An origin that sends nothing for so long is given up (`stallMs` of io/http-source). */
 const STALL_MS = 5000;
 
@@ -37,8 +45,9 @@ export class Wan {
     this.down.setRate(cut ? 0 : this.#rate);
   }
 
-  fetch(host: Host, parcel: Parcel, ends: WanEnds): WanFetch {
-    return new WanFetch(this, host, parcel, ends);
+  /** Without a meter it reads as fast as the line brings it. */
+  fetch(host: Host, parcel: Parcel, ends: WanEnds, meter?: Meter): WanFetch {
+    return new WanFetch(this, host, parcel, ends, meter);
   }
 }
 
@@ -51,12 +60,17 @@ export class WanFetch implements Link {
   #progressMs: number;
   #requested = false;
   #over = false;
+  readonly #meter: Meter | undefined;
+  #counted = 0;
+  /** Reads nothing, for the budget's sake. */
+  #held = false;
 
-  constructor(wan: Wan, host: Host, parcel: Parcel, ends: WanEnds) {
+  constructor(wan: Wan, host: Host, parcel: Parcel, ends: WanEnds, meter: Meter | undefined) {
     this.parcel = parcel;
     this.#wan = wan;
     this.#host = host;
     this.#ends = ends;
+    this.#meter = meter;
     const { queue } = wan.network;
     this.#progressMs = queue.nowMs;
     this.#channel = new Channel(queue, [wan.down, host.down], wan.delayMs, {
@@ -64,6 +78,7 @@ export class WanFetch implements Link {
       progress: (_, bytes) => this.#atHost(() => ends.progress(parcel, bytes)),
       arrived: () =>
         this.#atHost(() => {
+          this.#count(parcel.bytes);
           this.#end();
           ends.arrived(parcel);
         }),
@@ -79,11 +94,12 @@ export class WanFetch implements Link {
   }
 
   cancel(): void {
+    this.#count(this.received());
     this.#end();
   }
 
   reconsider(): void {
-    this.#channel.run(this.#host.state === 'up' && !this.#over);
+    this.#channel.run(this.#host.state === 'up' && !this.#over && !this.#held);
   }
 
   hostDied(): void {
@@ -97,7 +113,36 @@ export class WanFetch implements Link {
       this.#requested = true;
       this.#channel.push(this.parcel);
       this.reconsider();
+      if (this.#meter !== undefined) this.#read(this.#meter);
     });
+  }
+
+  /** As service/wan-gate: each fetch goes on when the debt that there was after its own last read is paid. */
+  #read(meter: Meter): void {
+    const { queue } = this.#wan.network;
+    queue.after(READ_MS, () => {
+      if (this.#over) return;
+      this.#count(this.received());
+      const waitMs = meter.waitMs();
+      this.#held = waitMs > 0;
+      this.reconsider();
+      if (!this.#held) {
+        this.#read(meter);
+        return;
+      }
+      queue.after(waitMs, () => {
+        this.#held = false;
+        this.reconsider();
+        this.#read(meter);
+      });
+    });
+  }
+
+  #count(received: number): void {
+    const bytes = received - this.#counted;
+    if (bytes <= 0 || this.#over) return;
+    this.#counted = received;
+    this.#meter?.count(bytes);
   }
 
   /** Looks now and then whether anything came: a fetch that stands still has failed. */
@@ -106,7 +151,8 @@ export class WanFetch implements Link {
     const { queue } = this.#wan.network;
     queue.after(STALL_MS / 2, () => {
       if (this.#over) return;
-      if (this.received() > before || this.#host.state === 'stopped') this.#progressMs = queue.nowMs;
+      if (this.received() > before || this.#held || this.#host.state === 'stopped')
+        this.#progressMs = queue.nowMs;
       if (queue.nowMs - this.#progressMs < STALL_MS) this.#watch();
       else this.#atHost(() => this.#ends.failed(this.parcel.row, this.#requested ? 'stalled' : 'broken'));
     });

@@ -8,11 +8,13 @@ import { Checks } from './checks.ts';
 import { makeImage, type SimImage } from './image.ts';
 import { type CardRates, Host, Network } from './network.ts';
 import { type Parts, SimNode } from './node.ts';
-import { type Observer, together } from './observer.ts';
+import { type Observer, SILENT, together } from './observer.ts';
 import type { BytesPerMs } from './pipes.ts';
 import { BeaconSegment, Oracle } from './presence.ts';
 import { EventQueue } from './queue.ts';
-import { Wan } from './wan.ts';
+import { Repairs } from './repair.ts';
+import { Spending } from './spending.ts';
+import { READ_MS, Wan } from './wan.ts';
 
 export interface MachineSpec {
   readonly name: string;
@@ -34,7 +36,8 @@ export interface WorldSpec {
     readonly variation: number;
   };
   readonly lan: { readonly delayMs: number; readonly loss: number };
-  readonly wan: { readonly rate: BytesPerMs; readonly delayMs: number };
+  /** `limit`: what the site may take of it, bytes per second. */
+  readonly wan: { readonly rate: BytesPerMs; readonly delayMs: number; readonly limit?: number };
   readonly diskBytesPerMs: number;
   readonly presence: 'beacon' | 'oracle';
   readonly machines: readonly MachineSpec[];
@@ -56,6 +59,8 @@ export class World {
   readonly image: SimImage;
   readonly nodes: readonly SimNode[];
   readonly checks: Checks;
+  readonly repairs: Repairs;
+  readonly spending: Spending;
   readonly random: Random;
   /** Machines that have to finish. */
   readonly awaited = new Set<SimNode>();
@@ -78,7 +83,22 @@ export class World {
       (id, row, crosser) => this.#siteHas(id, row, crosser),
     );
     const presence = spec.presence === 'beacon' ? new BeaconSegment() : new Oracle();
-    const observer = together([this.checks, ...observers]);
+    this.repairs = new Repairs(
+      () => this.queue.nowMs,
+      () => this.nodes,
+      (what) => this.checks.violate('repair', what),
+    );
+    this.spending = new Spending(
+      spec.wan.limit ?? null,
+      spec.wan.rate * READ_MS,
+      () => this.queue.nowMs,
+      (what) => this.checks.violate('budget', what),
+    );
+    const observer = together([
+      this.checks,
+      { ...SILENT, kept: (node) => this.repairs.kept(node) },
+      ...observers,
+    ]);
     this.#observer = observer;
     this.nodes = spec.machines.map((machine, i) => {
       const id = peerId(this.random);
@@ -90,6 +110,7 @@ export class World {
         tags: machine.tags ?? [],
         image: this.image,
         wan: this.wan,
+        wanLimit: spec.wan.limit ?? null,
         observer,
         presence: presence.create,
         parts,
@@ -99,7 +120,9 @@ export class World {
         readyMs: READY_MS,
         diskBytesPerMs: spec.diskBytesPerMs,
         durable: machine.role === 'peer',
+        onRead: ({ id, name }, bytes) => this.spending.read(id, name, bytes),
         onFinished: (finished) => {
+          this.repairs.finished(finished.id);
           this.awaited.delete(finished);
           for (const listener of this.#finished) listener(finished);
         },
@@ -137,6 +160,8 @@ export class World {
 
   start(node: SimNode): void {
     if (node.running) return;
+    this.repairs.trouble();
+    this.repairs.restarted(node.id);
     node.start();
     this.checks.restarted(node.id, (row) => node.holds(row));
     this.checks.moved();
@@ -155,6 +180,7 @@ export class World {
   /** What happens now is nobody's fault for so long. */
   excuse(forMs: number): void {
     this.excusedUntilMs = Math.max(this.excusedUntilMs, this.queue.nowMs + forMs);
+    this.spending.excuse(forMs);
   }
 
   /** Until all awaited machines have finished, nothing moves any more, or the limit. */
@@ -184,6 +210,7 @@ export class World {
         break;
       }
     }
+    this.repairs.end();
     for (const node of this.awaited)
       checks.violate('unfinished', `${node.name} has ${node.held} of ${this.image.rows} chunks`);
   }

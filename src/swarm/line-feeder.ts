@@ -10,6 +10,9 @@ export const WELL_AHEAD_ROWS = 4;
 /** Those below a cut leave its healing to the one at the cut, for so long. */
 const CUT_OFF_MS = 5_000;
 
+/** A feeder that is cut off sends what is on its way without longer pauses. */
+const DRAINED_MS = 400;
+
 /** Silence begins to mean death after so many times the longest pause so far, and at three times the least at the latest. */
 const GAPS = 2.5;
 const LONGEST_SILENCES = 3;
@@ -102,8 +105,10 @@ export class Feeder {
   /** It has what we asked for, lives, and sends nothing. */
   isStalled(outstanding: number): boolean {
     const { now, limits, heldCount, setup, isDesignated } = this.#core;
-    if (!this.usable || outstanding === 0 || now < this.#movedOnAt + limits.stallMs) return false;
-    const { held } = this.standing;
+    const { held, depth } = this.standing;
+    // The designated peer is the source that those above it wait for: once they have sent what they had, nothing comes.
+    const patienceMs = isDesignated && depth >= NO_SOURCE ? DRAINED_MS : limits.stallMs;
+    if (!this.usable || outstanding === 0 || now < this.#movedOnAt + patienceMs) return false;
     return isDesignated || held >= setup.rows || held >= heldCount + limits.aheadRows;
   }
 

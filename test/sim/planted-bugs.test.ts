@@ -2,6 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Parts } from '../../src/sim/node.ts';
 import { realParts } from '../../src/sim/parts.ts';
+import { Bucket } from '../../src/swarm/budget.ts';
+import { createLine } from '../../src/swarm/line.ts';
 import type { LineAction, LineEvent, LineMachine, LineSetup } from '../../src/swarm/line-ports.ts';
 import { rulesOf, runSite, type SiteStory } from './site.ts';
 
@@ -66,6 +68,41 @@ describe('caught', () => {
     const rules = rulesOf(runSite(FEEDER_DIES, parts));
     expect(rules).toContain('unfinished');
     expect(rules).toContain('standstill');
+  });
+
+  it('a silent death is noticed late', () => {
+    // The designated peer loses power, long enough after the last machine has come for the site to be calm.
+    const fault = { kind: 'die', how: 'off', node: 0, backMs: undefined } as const;
+    const story = { faults: [{ atMs: 6400, fault }] };
+    const limits = { silenceMs: 4000, stallMs: 4000 };
+    const parts = { ...realParts(), machine: (setup: LineSetup) => createLine(setup, { limits }) };
+    const real = runSite(story, realParts());
+    expect(rulesOf(real)).toEqual([]);
+    expect(real.repairs.judged).toBe(3);
+    expect(rulesOf(runSite(story, parts))).toEqual(['repair']);
+  });
+
+  it('more is read over the WAN than its limit allows', () => {
+    const story = { wanLimit: 4_000_000 };
+    const careless = { spend: () => {}, waitMs: () => 0, change: () => {} };
+    expect(rulesOf(runSite(story, realParts()))).toEqual([]);
+    expect(rulesOf(runSite(story, { ...realParts(), budget: () => careless }))).toEqual(['budget']);
+  });
+
+  it('two that cross the WAN do not share its limit', () => {
+    const elect: Parts['elect'] = (_site, _key, _candidates, self) => self;
+    const story = { wanLimit: 4_000_000 };
+    const shared = rulesOf(runSite(story, { ...realParts(), elect }));
+    expect(shared).toEqual(['wan']);
+    const selfish: Parts['budget'] = (limit, nowMs) => {
+      const bucket = new Bucket(limit, nowMs);
+      return {
+        spend: (...all) => bucket.spend(...all),
+        waitMs: (...all) => bucket.waitMs(...all),
+        change: () => {},
+      };
+    };
+    expect(rulesOf(runSite(story, { ...realParts(), elect, budget: selfish }))).toContain('budget');
   });
 
   it('what a follower waits for is forgotten', () => {

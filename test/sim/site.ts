@@ -12,6 +12,8 @@ export interface SiteStory {
   readonly lanDelayMs?: number;
   readonly targets?: number;
   readonly seed?: number;
+  /** Bytes per second. */
+  readonly wanLimit?: number;
 }
 
 /** Node 0 is the peer; targets follow, switched on one after the other 2 s after it. */
@@ -25,7 +27,7 @@ export function runSite(story: SiteStory, parts: Parts): World {
       seed: story.seed ?? 1,
       image: { chunks: 60, chunkBytes: 1_000_000, variation: 0.1 },
       lan: { delayMs: story.lanDelayMs ?? 0.2, loss: 0 },
-      wan: { rate: RATE, delayMs: 5 },
+      wan: { rate: RATE, delayMs: 5, ...(story.wanLimit === undefined ? {} : { limit: story.wanLimit }) },
       diskBytesPerMs: Number.POSITIVE_INFINITY,
       presence: 'beacon',
       machines,

@@ -75,6 +75,7 @@ const program = new Command('npm run sim --')
   .option('--half-duplex', 'cards send and receive in turn')
   .option('--loss <share>', 'of packets on the LAN', amount, 0)
   .option('--wan-rate <mbit>', 'of the line of the site; default: as the LAN')
+  .option('--wan-limit <mbit>', 'what the site may take of its line', amount)
   .option('--wan-delay <ms>', 'one way', amount, DEFAULT_SCENARIO.wanDelayMs)
   .option('--chunk-kb <kb>', 'mean stored size of a chunk', some, DEFAULT_SCENARIO.chunkBytes / 1000)
   .option(
@@ -112,6 +113,7 @@ function scenarioOf(o: Options): Scenario {
     loss: o.loss,
     wanRate: (o.wanRate === undefined ? o.lanRate : amount(o.wanRate)) * BYTES_PER_MS_OF_MBIT,
     wanDelayMs: o.wanDelay,
+    wanLimit: o.wanLimit === undefined ? undefined : o.wanLimit * BYTES_PER_MS_OF_MBIT * 1000,
     diskRate: Number.POSITIVE_INFINITY,
     strategy: o.strategy,
     presence:

@@ -26,6 +26,8 @@ export interface Scenario {
   readonly loss: number;
   readonly wanRate: BytesPerMs;
   readonly wanDelayMs: number;
+  /** What the site may take of the WAN line, bytes per second. */
+  readonly wanLimit?: number | undefined;
   readonly diskRate: BytesPerMs;
   readonly strategy: SimStrategy;
   readonly presence: 'beacon' | 'oracle';
@@ -212,7 +214,11 @@ function specOf(scenario: Scenario, slow: ReadonlySet<number>, boundMs: number):
     seed,
     image: { chunks: scenario.chunks, chunkBytes: scenario.chunkBytes, variation: scenario.variation },
     lan: { delayMs: scenario.lanDelayMs, loss: scenario.loss },
-    wan: { rate: scenario.wanRate, delayMs: scenario.wanDelayMs },
+    wan: {
+      rate: scenario.wanRate,
+      delayMs: scenario.wanDelayMs,
+      ...(scenario.wanLimit === undefined ? {} : { limit: scenario.wanLimit }),
+    },
     diskBytesPerMs: scenario.diskRate,
     presence: scenario.presence,
     machines,

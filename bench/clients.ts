@@ -122,8 +122,10 @@ async function startDnsmasq(lan: ClientLan, folder: string, assets: string): Pro
       ],
       ...[
         '--dhcp-match=set:ipxe,175',
-        '--dhcp-boot=tag:ipxe,start.ipxe',
-        '--pxe-service=tag:!ipxe,X86PC,boot,undionly.kpxe',
+        '--dhcp-boot=tag:ipxe,start.ipxe,,10.77.0.2',
+        // The file is named in the offer itself only where there are boot services, but none for this machine.
+        '--dhcp-boot=tag:!ipxe,undionly.kpxe,,10.77.0.2',
+        '--pxe-service=tag:nobody,X86PC,none,none',
       ],
       ...['--enable-tftp', `--tftp-root=${assets}`, '--tftp-max=1000', '--quiet-tftp', '--quiet-dhcp'],
     ],

@@ -4,7 +4,7 @@ import { type Random, randomInt } from '../../base/random.ts';
 import type { MonotonicMs } from '../../base/time.ts';
 import { OPTIONS, readOption } from '../../dhcp/options.ts';
 import type { DhcpPacket } from '../../dhcp/packet.ts';
-import { followMenu } from './boot-menu.ts';
+import { bootItem, followMenu } from './boot-menu.ts';
 import { BIOS_ROM } from './dialects.ts';
 import {
   type Firmware,
@@ -35,7 +35,12 @@ interface Choice {
 type Phase =
   | { readonly kind: 'off' }
   | { readonly kind: 'dhcp'; readonly dhcp: RomDhcp<Choice> }
-  | { readonly kind: 'menu'; readonly untilMs: MonotonicMs; readonly servers: readonly Ipv4[] }
+  | {
+      readonly kind: 'menu';
+      readonly untilMs: MonotonicMs;
+      readonly server: Ipv4 | undefined;
+      readonly type: number;
+    }
   | { readonly kind: 'ask'; readonly ask: PxeRequest }
   | { readonly kind: 'fetch'; readonly fetch: TftpFetch; readonly server: Ipv4; readonly probing: boolean }
   | { readonly kind: 'over' };
@@ -67,7 +72,9 @@ export class BiosRom implements Firmware {
         return [...did, ...this.#afterDhcp(phase.dhcp, now)];
       }
       case 'menu':
-        return isWake && now >= phase.untilMs ? this.#ask(phase.servers[0], now) : NOTHING;
+        return isWake && now >= phase.untilMs
+          ? this.#ask(phase.server, now, [bootItem(phase.type)])
+          : NOTHING;
       case 'ask': {
         const did = isWake ? phase.ask.wake(now) : phase.ask.datagram(event.port, event.bytes);
         return [...did, ...this.#afterAsk(phase.ask, now)];
@@ -146,7 +153,12 @@ export class BiosRom implements Firmware {
       case 'local-disk':
         return this.#end({ kind: 'end', outcome: { kind: 'local-disk' } });
       case 'ask':
-        this.#phase = { kind: 'menu', untilMs: now + decision.afterMs, servers: decision.servers };
+        this.#phase = {
+          kind: 'menu',
+          untilMs: now + decision.afterMs,
+          server: decision.servers[0] ?? bootServerOf(pxe),
+          type: decision.type,
+        };
         return NOTHING;
       case 'waits-for-a-key':
         this.#phase = { kind: 'over' };
@@ -154,7 +166,11 @@ export class BiosRom implements Firmware {
     }
   }
 
-  #ask(server: Ipv4 | undefined, now: MonotonicMs): readonly FirmwareAction[] {
+  #ask(
+    server: Ipv4 | undefined,
+    now: MonotonicMs,
+    more: readonly (readonly [number, Uint8Array])[] = [],
+  ): readonly FirmwareAction[] {
     if (server === undefined || this.#ack === undefined) {
       return this.#end(failed('PXE-E55', 'no boot server to ask on port 4011'));
     }
@@ -165,6 +181,7 @@ export class BiosRom implements Firmware {
       server,
       address: this.#ack.yiaddr,
       port: CLIENT_PORT,
+      more,
     });
     this.#phase = { kind: 'ask', ask };
     return ask.start(now);

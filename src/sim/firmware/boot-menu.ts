@@ -1,13 +1,19 @@
 // PXE 2.1's boot menu in option 43: what a firmware does with it when nobody presses a key.
 import { formatIpv4, type Ipv4 } from '../../base/addresses.ts';
 import { viewOf } from '../../base/bytes.ts';
-import { PXE_DISCOVERY_CONTROL, type SuboptionMap, USE_OFFERED_FILE } from '../../dhcp/pxe.ts';
+import { OPTIONS, optionEntry } from '../../dhcp/options.ts';
+import {
+  encodeSuboptions,
+  PXE_DISCOVERY_CONTROL,
+  type SuboptionMap,
+  USE_OFFERED_FILE,
+} from '../../dhcp/pxe.ts';
 
 const BOOT_SERVERS = 8;
 const MENU = 9;
 const PROMPT = 10;
 /** Suboption of the request that names the chosen item (PXE 2.1 table 2-1). */
-export const BOOT_ITEM = 71;
+const BOOT_ITEM = 71;
 const WAITS_FOR_A_KEY = 255;
 const LOCAL_DISK = 0;
 
@@ -57,4 +63,10 @@ function serversOf(list: Uint8Array | undefined, wanted: number): Ipv4[] {
     at = end;
   }
   return [];
+}
+
+/** Option 43 of the request for a menu's item: its type, and layer 0. */
+export function bootItem(type: number): readonly [number, Uint8Array] {
+  const item = Uint8Array.of(type >>> 8, type, 0, 0);
+  return optionEntry(OPTIONS.vendorOptions, encodeSuboptions(new Map([[BOOT_ITEM, item]]), 'end'));
 }

@@ -3,11 +3,10 @@ import { ANY_ADDRESS, type Ipv4 } from '../../base/addresses.ts';
 import { type Random, randomInt } from '../../base/random.ts';
 import type { MonotonicMs } from '../../base/time.ts';
 import { PXE_PORT } from '../../dhcp/destination.ts';
-import { OPTIONS, optionEntry, readOption } from '../../dhcp/options.ts';
+import { OPTIONS, readOption } from '../../dhcp/options.ts';
 import type { DhcpPacket } from '../../dhcp/packet.ts';
-import { encodeSuboptions } from '../../dhcp/pxe.ts';
 import { TFTP_ERROR } from '../../tftp/packet.ts';
-import { BOOT_ITEM, followMenu } from './boot-menu.ts';
+import { bootItem, followMenu } from './boot-menu.ts';
 import { edk2Pxe } from './dialects.ts';
 import {
   type Firmware,
@@ -283,11 +282,6 @@ export class Edk2Pxe implements Firmware {
     this.#phase = { kind: 'over' };
     return [action];
   }
-}
-
-function bootItem(type: number): readonly [number, Uint8Array] {
-  const item = Uint8Array.of(type >>> 8, type, 0, 0);
-  return optionEntry(OPTIONS.vendorOptions, encodeSuboptions(new Map([[BOOT_ITEM, item]]), 'end'));
 }
 
 /** windowsize came to EDK2 in 2018. */

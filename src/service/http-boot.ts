@@ -75,7 +75,7 @@ export function bootRoutes(app: FastifyInstance, options: BootRoutesOptions): vo
     url: `${ROUTES.files}/*`,
     handler: async (request, reply) => {
       // Shim asks for its second stage with two slashes: the folder of its own URL, and then `/grubx64.efi`.
-      const file = files.get(request.params['*'].replace(/^\/+/, ''));
+      const file = files.get(request.params['*'].replaceAll(/\/+/g, '/').replace(/^\//, ''));
       if (file === undefined) {
         throw new PeerbootError(
           'PB-HTTP-NOT-FOUND',

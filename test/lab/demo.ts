@@ -7,10 +7,12 @@ import { prepareContent } from './content.ts';
 import { createView, type DemoView, silentView } from './demo-view.ts';
 import { type Fed, followFeeders } from './feeders.ts';
 import { CACHE, type Lab, openLab } from './lab.ts';
+import { signedAssets } from './signed-assets.ts';
 import { followStory, type Moment, type StoryResult } from './story.ts';
 import type { Firmware, Target } from './target.ts';
 
-const USAGE = 'Usage: npm run demo -- [--firmware bios|uefi] [--targets N] [--json] [--screenshots]';
+const USAGE =
+  'Usage: npm run demo -- [--firmware bios|uefi|httpboot|secureboot] [--targets N] [--json] [--screenshots]';
 const DISK_BYTES = 2 ** 30;
 /** Copies of what is stored: one, and the signed catalogue. */
 const MOST_WAN = 1.02;
@@ -45,8 +47,8 @@ function readOptions(): DemoOptions | undefined {
     });
     const { firmware, json, screenshots } = values;
     const targets = Number(values.targets);
-    if (firmware !== 'bios' && firmware !== 'uefi')
-      throw new Error(`--firmware is bios or uefi, not ${firmware}`);
+    if (firmware !== 'bios' && firmware !== 'uefi' && firmware !== 'httpboot' && firmware !== 'secureboot')
+      throw new Error(`--firmware is bios, uefi, httpboot or secureboot, not ${firmware}`);
     if (!Number.isInteger(targets) || targets < 1 || targets > 16)
       throw new Error('--targets is a number from 1 to 16');
     return { firmware, targets, json, screenshots };
@@ -94,11 +96,16 @@ async function play(lab: Lab, options: DemoOptions, view: DemoView): Promise<Dem
   const content = await prepareContent(view.step, view.detail);
   view.step('opening the store: DHCP server, CDN, peer');
   const cdn = await lab.startCdn(content.tree);
+  const signed =
+    options.firmware === 'secureboot'
+      ? await signedAssets({ root: content.root, kernel: 'cloud' }, join(lab.folder, 'assets'))
+      : undefined;
   const peer = await lab.startPeer({
     origins: [cdn.base],
     root: content.root,
-    assets: content.assets,
+    assets: signed?.folder ?? content.assets,
     assign: content.image,
+    ...(signed === undefined ? {} : { extra: ['--chain', 'uki'] }),
   });
   const names = new Map(
     Array.from({ length: options.targets }, (_, index) => [macOf(index + 1), `till-${index + 1}`]),
@@ -118,6 +125,7 @@ async function play(lab: Lab, options: DemoOptions, view: DemoView): Promise<Dem
       firmware: options.firmware,
       mac: macOf(number),
       diskBytes: DISK_BYTES,
+      ...(signed === undefined ? {} : { memoryMb: 768, enrolled: { db: signed.certificate } }),
     });
     view.target(target.name, 'is switched on, its disk empty');
     followScreen(target, view, options.screenshots);

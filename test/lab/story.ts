@@ -47,8 +47,11 @@ export async function followStory(
   const timeoutMs = STORY_LIMIT_MS;
   await peer.reached(target.mac, 'seen', { timeoutMs });
   note('offer');
-  await peer.reached(target.mac, 'script', { timeoutMs });
-  note('script');
+  // With Secure Boot the firmware starts the agent itself: there is no script.
+  if (target.firmware !== 'secureboot') {
+    await peer.reached(target.mac, 'script', { timeoutMs });
+    note('script');
+  }
   await peer.reached(target.mac, 'agent', { timeoutMs });
   note('agent');
   await peer.reached(target.mac, 'done', { timeoutMs });

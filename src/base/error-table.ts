@@ -286,11 +286,13 @@ export const ERROR_TABLE = {
   },
   'PB-ORDERS-DAMAGED': {
     means: 'The file of when administrators told this peer what cannot be read',
-    remedy: 'Check the disk, delete the file named in the message and start Peerboot: its assignments are kept elsewhere.',
+    remedy:
+      'Check the disk, delete the file named in the message and start Peerboot: its assignments are kept elsewhere.',
   },
   'PB-LEASES-DAMAGED': {
     means: 'The file of addresses that this peer gave cannot be read',
-    remedy: 'Check the disk, delete the file named in the message and start Peerboot: addresses in use are found by probing.',
+    remedy:
+      'Check the disk, delete the file named in the message and start Peerboot: addresses in use are found by probing.',
   },
   'PB-LAST-COPY': {
     means:

@@ -129,7 +129,14 @@ export function createReplicas(options: ReplicasOptions): Replicas {
       const line = lines.get(content.manifest.digest);
       if (line !== undefined && isWhole(line.image)) whole.add(image);
     }
-    return { id: presence.self, tags: options.tags(), fit: true, roomBytes: room(), whole, filling: current?.wish.image };
+    return {
+      id: presence.self,
+      tags: options.tags(),
+      fit: true,
+      roomBytes: room(),
+      whole,
+      filling: current?.wish.image,
+    };
   }
 
   /** What is neither pinned nor set aside for what is being filled. */

@@ -11,7 +11,9 @@ describe('scripts', () => {
     const answer = await http.app.inject({ url: '/boot/start.ipxe', headers: HOST });
     expect(answer.statusCode).toBe(200);
     expect(answer.body).toMatch(/^#!ipxe\n/);
-    expect(answer.body).toContain('chain --timeout 15000 --replace --autofree http://10.77.0.2:8067/boot/script.ipxe?mac=');
+    expect(answer.body).toContain(
+      'chain --timeout 15000 --replace --autofree http://10.77.0.2:8067/boot/script.ipxe?mac=',
+    );
     expect(answer.headers['cache-control']).toBe('no-store');
   });
 

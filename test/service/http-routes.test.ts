@@ -70,7 +70,15 @@ describe('content', () => {
 describe('boot files', () => {
   it('go by their exact names only', async () => {
     const { http } = testPeer();
-    for (const name of ['nothing', '', '%2e%2e/vmlinuz', 'VMLINUZ', 'vmlinuz/', 'boot%2Fvmlinuz', 'vmlinuz%00']) {
+    for (const name of [
+      'nothing',
+      '',
+      '%2e%2e/vmlinuz',
+      'VMLINUZ',
+      'vmlinuz/',
+      'boot%2Fvmlinuz',
+      'vmlinuz%00',
+    ]) {
       const answer = await http.app.inject({ url: `/boot/files/${name}` });
       expect(answer.statusCode, name).toBe(404);
     }

@@ -116,12 +116,17 @@ export class LineCore {
     return this.heldCount === this.setup.rows;
   }
 
-  /** Do we cross the WAN? Also when the one who should is banned by us: a liar must not keep the site from the origin. */
+  /**
+   * Do we cross the WAN? Also when the one who should is banned by us: a liar must not keep the site from the origin. But of
+   * several whom it lied to, one is enough: the first by id of those that cross.
+   */
   get isDesignated(): boolean {
-    const { designated } = this;
-    return (
-      designated === this.setup.self || (designated !== undefined && this.bans.isBanned(designated, this.now))
-    );
+    const { designated, setup } = this;
+    if (designated === undefined || designated === setup.self) return designated === setup.self;
+    if (!this.bans.isBanned(designated, this.now)) return false;
+    for (const { id, crosses } of this.peers.values())
+      if (crosses === true && id !== designated && id < setup.self && this.usable(id)) return false;
+    return true;
   }
 
   get uplinkSlow(): boolean {

@@ -17,6 +17,8 @@ export interface LinePeer extends PeerRef {
   readonly freeUplinkBytesPerSecond: number;
   /** May serve: not leaving, paused, on battery, … */
   readonly fit: boolean;
+  /** Is fetching this image over the WAN, as it announces. */
+  readonly crosses?: boolean;
 }
 
 export type FetchFailure = 'missing' | 'corrupt' | 'broken' | 'stalled' | 'refused';

@@ -22,7 +22,8 @@ export function linePeers(
   const all = peers.map((peer): LinePeer => {
     const { id, address, port, role, freeUplinkBytesPerSecond } = peer;
     const held = Math.min(rows, peer.holdings.find((holding) => holding.image === image)?.held ?? 0);
-    return { id, address, port, role, held, freeUplinkBytesPerSecond, fit: mayServe(peer.unfit) };
+    const crosses = peer.crossing.includes(image);
+    return { id, address, port, role, held, freeUplinkBytesPerSecond, fit: mayServe(peer.unfit), crosses };
   });
   if (all.some(({ id, fit, held }) => fit && (held > 0 || id === designated))) return all;
   return all.map((one, i) => ({ ...one, fit: peers[i]?.unfit.includes('leaving') !== true }));

@@ -36,6 +36,20 @@ describe('who crosses the WAN', () => {
     expect([it.isDesignated, it.crosser]).toEqual([true, undefined]);
   });
 
+  it('is the first of those that the liar was caught by, as long as that one does its part', () => {
+    const it = core();
+    for (let i = 0; i < 2; i++) it.bans.corrupt('X', 0);
+    const site = (...others: Parameters<typeof it.setSite>[0]) =>
+      it.setSite([peer('X', { crosses: true }), ...others], 'X');
+    site(peer('A', { crosses: true }), peer('Z', { crosses: true }));
+    expect(it.isDesignated).toBe(false);
+    site(peer('A'), peer('Z', { crosses: true }));
+    expect(it.isDesignated).toBe(true);
+    site(peer('A', { crosses: true }));
+    it.setAside('A', 'silent');
+    expect(it.isDesignated).toBe(true);
+  });
+
   it('is ourselves while we ban who should: a liar does not keep the site from the origin', () => {
     const it = core();
     it.setSite([peer('A')], 'A');

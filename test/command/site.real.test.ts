@@ -124,7 +124,7 @@ describe('a site of three', () => {
       what: 'a first MiB over the WAN',
     });
     const picture = (await peerboot(peer(2), 'site', '--no-watch')).lines.join('\n');
-    expect(picture).toMatch(/till 1 .* copies 0 of 2\n {2}WAN\n {2}└─ ◐ /);
+    expect(picture).toMatch(/till 1 .* copies 0 of 2 {2}line\n {2}WAN\n {2}└─ ◐ /);
     // Asking takes a while on a busy machine: its middle is taken for the time of the answer.
     const sample = async () => {
       const from = performance.now();

@@ -145,13 +145,14 @@ describe('mix', () => {
 });
 
 describe('the peers of an image', () => {
-  it('says what each holds of it and whether it may serve', () => {
+  it('says what each holds of it, whether it may serve, and whether it crosses the WAN', () => {
     const world = new BeaconWorld();
     const [a] = world.start(1);
     const b = world.seat({
       holdings: [{ image: IMAGE, held: 3, of: 9 }],
       unfit: ['wan-down'],
       freeUplinkBytesPerSecond: 1_000_000,
+      crossing: [IMAGE],
     });
     const c = world.seat({ ...IDLE, role: 'target', unfit: ['battery'] });
     for (const seat of [b, c]) world.step(seat, { kind: 'start' });
@@ -164,6 +165,7 @@ describe('the peers of an image', () => {
         held: 3,
         freeUplinkBytesPerSecond: 1_000_000,
         fit: true,
+        crosses: true,
       },
       {
         id: c.machine.self,
@@ -172,6 +174,7 @@ describe('the peers of an image', () => {
         held: 0,
         freeUplinkBytesPerSecond: 0,
         fit: false,
+        crosses: false,
       },
     ]);
   });

@@ -67,12 +67,11 @@ export function createHttpSource(options: HttpSourceOptions): HttpSource {
   const log = (options.log ?? silentLog).child({ source: name });
   const stallMs = options.stallMs ?? 5_000;
   const firstByteMs = options.firstByteMs ?? stallMs;
-  let pool: Promise<Pool> | undefined;
   let closed = false;
   const stats = { requests: 0, bytesReceived: 0, bytesWasted: 0, chunks: 0, failures: 0, resumed: 0 };
   const common = { 'accept-encoding': 'identity', 'user-agent': 'peerboot' };
 
-  /** undici, when first asked: it takes ten megabytes, and most peers never fetch by HTTP. */
+  /** undici takes ten megabytes, and a peer without any source by HTTP does without. */
   async function openPool(): Promise<Pool> {
     const undici = await import('undici');
     const opened = new undici.Pool(url.origin, {
@@ -87,6 +86,9 @@ export function createHttpSource(options: HttpSourceOptions): HttpSource {
     if (closed) await opened.destroy();
     return opened;
   }
+  // At once: loaded with the first chunk, it would hold up a line for half a second, and its followers would go elsewhere.
+  const pool = openPool();
+  pool.catch(() => {});
 
   function judge(head: Head, what: string): void {
     const { status, headers } = head;
@@ -118,7 +120,6 @@ export function createHttpSource(options: HttpSourceOptions): HttpSource {
     sink: { head(head: Head): void; data(piece: Uint8Array): void },
   ): Promise<void> {
     stats.requests++;
-    pool ??= openPool();
     await transfer(
       await pool,
       name,
@@ -270,7 +271,7 @@ export function createHttpSource(options: HttpSourceOptions): HttpSource {
     stats: () => ({ name, ...stats }),
     async close() {
       closed = true;
-      await (await pool)?.destroy();
+      await (await pool).destroy();
     },
   };
 }

@@ -102,7 +102,12 @@ const node = createSiteNode({
   log: silentLog,
   elect: () => above[0]?.id ?? IDS[role],
   strategy: 'line',
-  hash: role === 'follower' ? lookUp : process.env.RELAY_HASH === 'sync' ? digestOf : createHashThread().hash,
+  hash:
+    role === 'follower'
+      ? lookUp
+      : process.env.RELAY_HASH === 'thread'
+        ? createHashThread({ processors: 4 }).hash
+        : createHashThread().hash,
   openImage: async () => undefined,
 });
 const wan = { name: 'none', fetch: () => Promise.reject(new Error('no WAN here')) };

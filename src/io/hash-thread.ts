@@ -12,7 +12,7 @@ export interface HashThread {
 }
 
 export interface HashThreadOptions {
-  /** With one processor a thread would only cost. */
+  /** With one or two processors a thread takes from the sockets what it gives them: measured in docs/benchmarks/relay.md. */
   readonly processors?: number;
   /** It ends, and with it some megabytes, after so long without a chunk. */
   readonly idleMs?: number;
@@ -39,7 +39,7 @@ interface Asked {
  */
 export function createHashThread(options: HashThreadOptions = {}): HashThread {
   const { processors = availableParallelism(), idleMs = IDLE_MS } = options;
-  if (processors === 1) return { hash: digestOf, isRunning: () => false, close: async () => {} };
+  if (processors <= 2) return { hash: digestOf, isRunning: () => false, close: async () => {} };
   /** It answers in order. */
   const asked: Asked[] = [];
   let worker: Worker | undefined;

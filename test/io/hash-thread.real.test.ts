@@ -13,7 +13,7 @@ const copyOf = (seed: number) => Uint8Array.from(testChunk(seed, 100_000).bytes)
 
 describe('the hash thread', () => {
   it('answers each chunk with its own digest, and gives the bytes back', async () => {
-    thread = createHashThread({ processors: 2 });
+    thread = createHashThread({ processors: 4 });
     const seeds = [1, 2, 3, 4, 5];
     const given = seeds.map(copyOf);
     const hashed = given.map((bytes) => thread.hash(bytes));
@@ -24,19 +24,19 @@ describe('the hash thread', () => {
   });
 
   it('leaves bytes that are part of something larger where they are', () => {
-    thread = createHashThread({ processors: 2 });
+    thread = createHashThread({ processors: 4 });
     const part = copyOf(1).subarray(1);
     expect(thread.hash(part)).toBe(digestOf(part));
     expect(part.length).toBe(99_999);
   });
 
   it('is none where there is one processor only', () => {
-    thread = createHashThread({ processors: 1 });
+    thread = createHashThread({ processors: 2 });
     expect(thread.hash(copyOf(1))).toBe(testChunk(1, 100_000).descriptor.digest);
   });
 
   it('ends when nothing has come for a while, and starts again', async () => {
-    thread = createHashThread({ processors: 2, idleMs: 20 });
+    thread = createHashThread({ processors: 4, idleMs: 20 });
     for (const seed of [1, 2]) {
       const hashed = await thread.hash(copyOf(seed));
       expect(hashed).toMatchObject({ digest: testChunk(seed, 100_000).descriptor.digest });
@@ -45,7 +45,7 @@ describe('the hash thread', () => {
   });
 
   it('rejects what it had when it is ended', async () => {
-    thread = createHashThread({ processors: 2 });
+    thread = createHashThread({ processors: 4 });
     const hashed = thread.hash(copyOf(1));
     await Promise.all([thread.close(), expect(hashed).rejects.toThrow('ended')]);
   });

@@ -25,13 +25,13 @@ async function fetched(hash: ChunkHash) {
 
 describe('chunks that another thread proves', () => {
   it('are kept byte for byte, each fetched once', async () => {
-    const thread = createHashThread({ processors: 2 });
+    const thread = createHashThread({ processors: 4 });
     expect(await fetched(thread.hash)).toEqual({ right: 40, corrupt: 0, wasted: 0 });
     await thread.close();
   });
 
   it('are fetched again when they are lost with the thread, and nobody is blamed', async () => {
-    const thread = createHashThread({ processors: 2 });
+    const thread = createHashThread({ processors: 4 });
     let asked = 0;
     const dying: ChunkHash = (bytes) => {
       const hashed = thread.hash(bytes);

@@ -55,6 +55,17 @@ export const LINE_LIMITS: LineLimits = {
   maxDepth: 2_000,
 };
 
+/** Woken so much too late, we were busy or stopped ourselves. */
+const LATE_MS = 50;
+/** Timers run before sockets: what came while we were held up is read only after the step that finds us late. */
+const READ_MS = 20;
+
+/** For how long others' silence is not theirs, when a step that was due at `wakeBy` comes at `now`; 0 when in time. */
+export function excusedMs(wakeBy: MonotonicMs, now: MonotonicMs): number {
+  const lateMs = now - wakeBy;
+  return lateMs > LATE_MS ? lateMs + READ_MS : 0;
+}
+
 /** The depth of a node that is cut off from every source for now. */
 export const NO_SOURCE = 0xffff;
 

@@ -9,7 +9,7 @@
 // line; what the foremost of the line wants is nowhere in the site, and crosses the WAN.
 import { unreachable } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/time.ts';
-import { LineCore, type LineOptions, NO_SOURCE } from './line-core.ts';
+import { excusedMs, LineCore, type LineOptions, NO_SOURCE } from './line-core.ts';
 import { Followers } from './line-followers.ts';
 import type { Standing } from './line-messages.ts';
 import type {
@@ -34,8 +34,6 @@ export function createLine(setup: LineSetup, options: LineOptions = {}): LineMac
 /** Rows looked at when only one of feeder and WAN has a free place. */
 const MOST_SKIPPED = 64;
 const MOST_ABOVE = 4;
-/** Woken so much too late, we were held up ourselves. */
-const LATE_MS = 50;
 
 class Line implements LineMachine {
   readonly #core: LineCore;
@@ -66,10 +64,10 @@ class Line implements LineMachine {
 
   step(event: LineEvent, now: MonotonicMs): readonly LineAction[] {
     this.#core.now = now;
-    const lateMs = now - this.#wakeBy;
-    if (lateMs > LATE_MS) {
-      this.#up.excuse(lateMs);
-      this.#followers.excuse(lateMs);
+    const excused = excusedMs(this.#wakeBy, now);
+    if (excused > 0) {
+      this.#up.excuse(excused);
+      this.#followers.excuse(excused);
     }
     this.#hear(event);
     this.#up.tick();

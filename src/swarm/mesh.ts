@@ -6,7 +6,7 @@
 // which crosses the WAN for them. No chunk is ever asked of two at once, so nothing comes twice.
 import { assert, unreachable } from '../base/errors.ts';
 import type { MonotonicMs } from '../base/time.ts';
-import { LineCore, type LineOptions, NO_SOURCE } from './line-core.ts';
+import { excusedMs, LineCore, type LineOptions, NO_SOURCE } from './line-core.ts';
 import { Followers } from './line-followers.ts';
 import type { FeederMessage, Standing } from './line-messages.ts';
 import type {
@@ -30,8 +30,6 @@ export function createMesh(setup: LineSetup, options: LineOptions = {}): LineMac
   return new Mesh(setup, options);
 }
 
-/** Woken so much too late, we were held up ourselves. */
-const LATE_MS = 50;
 /** There are others to ask, so a busy source is given longer than a line gives its feeder. */
 const SILENCES = 1.5;
 
@@ -63,10 +61,10 @@ class Mesh implements LineMachine {
 
   step(event: LineEvent, now: MonotonicMs): readonly LineAction[] {
     this.#core.now = now;
-    const lateMs = now - this.#wakeBy;
-    if (lateMs > LATE_MS) {
-      this.#followers.excuse(lateMs);
-      for (const source of this.#sources.all()) source.excuse(lateMs, now);
+    const excused = excusedMs(this.#wakeBy, now);
+    if (excused > 0) {
+      this.#followers.excuse(excused);
+      for (const source of this.#sources.all()) source.excuse(excused, now);
     }
     this.#hear(event);
     this.#tick();

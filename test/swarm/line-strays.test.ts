@@ -140,10 +140,21 @@ describe('a node that is held up itself', () => {
   it('gives the one that it dials the time that it lost', () => {
     const it = script();
     it.at(0, site(undefined, peer('F', FULL)), ...want(0), asks('A'));
-    // Due at 150 for its follower: 350 ms too late, so that the dial has until 750 instead of 400.
+    // Due at 150 for its follower: 350 ms too late, so that the dial has until 770 instead of 400.
     expect(it.at(500, { kind: 'wake' })).toEqual([]);
-    expect(it.until(750, () => [asks('A')])).toEqual([]);
-    expect(it.until(760, () => [asks('A')])).toEqual(['suspect F', 'hang up F']);
+    expect(it.until(770, () => [asks('A')])).toEqual([]);
+    expect(it.until(780, () => [asks('A')])).toEqual(['suspect F', 'hang up F']);
+  });
+
+  it('reads what waits for it before it judges, when it is woken late at just that moment', () => {
+    const dialling = script();
+    dialling.at(0, site(undefined, peer('F', FULL)), ...want(0));
+    expect(dialling.at(480, { kind: 'wake' })).toEqual([]);
+    expect(dialling.at(490, open('F'))).not.toContain('suspect F');
+    const fed = following();
+    const due = fed.line.nextWake() ?? 0;
+    expect(fed.at(due + 5_000, { kind: 'wake' })).not.toContain('suspect F');
+    expect(fed.at(due + 5_010, stands('F'))).not.toContain('suspect F');
   });
 });
 

@@ -93,8 +93,7 @@ export function buildProgram(setStatus: (status: number) => void): Command {
     // `publish` has a --version of its own.
     .enablePositionalOptions()
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(colours.red(text)) })
-    .showHelpAfterError('Try `peerboot help`.');
+    .configureOutput({ outputError: (text, write) => write(colours.red(text)) });
 
   withOrigins(withPeerFlags(program.command('up')))
     .description('answer PXE clients and serve images on this endpoint')
@@ -162,7 +161,14 @@ export function buildProgram(setStatus: (status: number) => void): Command {
     .allowUnknownOption()
     .helpOption(false)
     .action(async (words) => setStatus(await (await import('./demo.ts')).demo(words)));
+  hintAtHelp(program, 'peerboot');
   return program;
+}
+
+/** After a mistake each command points to its own help, not to the list of all. */
+function hintAtHelp(command: Command, words: string): void {
+  command.showHelpAfterError(`Try \`${words} --help\`.`);
+  for (const one of command.commands) hintAtHelp(one, `${words} ${one.name()}`);
 }
 
 function version(): string {

@@ -288,6 +288,9 @@ describe('mistakes are told with code and remedy', () => {
   it('wrong words are usage errors', async () => {
     expect((await peerboot('frobnicate')).status).toBe(2);
     expect((await peerboot('up', '--frobnicate')).status).toBe(2);
+    const unfinished = await peerboot('boot-assets', 'sign');
+    expect(unfinished.status).toBe(2);
+    expect(unfinished.lines.join('\n')).toContain('Try `peerboot boot-assets sign --help`');
     expect((await peerboot('--help')).status).toBe(0);
   });
 });

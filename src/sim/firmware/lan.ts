@@ -12,6 +12,8 @@ export interface Weather {
   readonly doubles?: number;
   /** Each datagram takes 0.1 ms, and up to this much longer. */
   readonly jitterMs?: number;
+  /** How fast the body of an HTTP answer comes; absent: in no time. */
+  readonly bodyBytesPerMs?: number;
 }
 
 export interface Datagram {
@@ -29,12 +31,21 @@ export interface LanProgram {
   http?(asked: HttpAsked, client: Endpoint): HttpAnswer;
 }
 
+/** `process`: its system still refuses connections and breaks those that are open. `power`: it is silent at once. */
+export type Death = 'process' | 'power';
+
 export interface LanHost {
   readonly segment: number;
   readonly addresses: Set<Ipv4>;
-  /** Unplugged, it neither hears nor speaks. */
-  plugged: boolean;
+  /** Dead, it neither hears nor speaks. */
+  dead: Death | undefined;
   program: LanProgram;
+}
+
+/** An answer by HTTP that is on its way. */
+interface Answering {
+  readonly by: LanHost;
+  lost(death: Death): void;
 }
 
 const FLIGHT_MS = 0.1;
@@ -54,6 +65,7 @@ export class Lan {
   readonly #weather: Weather;
   readonly #witness: LanWitness;
   readonly #hosts: LanHost[] = [];
+  readonly #answering = new Set<Answering>();
   readonly clock: Clock = { nowMs: () => this.queue.nowMs, wallMs: () => this.queue.nowMs };
   readonly timers: Timers = {
     after: (delayMs, wake) => {
@@ -69,14 +81,24 @@ export class Lan {
   }
 
   plug(segment: number, addresses: readonly Ipv4[], program: LanProgram): LanHost {
-    const host: LanHost = { segment, addresses: new Set(addresses), plugged: true, program };
+    const host: LanHost = { segment, addresses: new Set(addresses), dead: undefined, program };
     this.#hosts.push(host);
     return host;
   }
 
+  /** Nobody notices but whoever waits for it. */
+  kill(host: LanHost, death: Death): void {
+    host.dead = death;
+    for (const answering of this.#answering) {
+      if (answering.by !== host) continue;
+      this.#answering.delete(answering);
+      answering.lost(death);
+    }
+  }
+
   /** A broadcast stays in its segment; a unicast is routed. `only`: a frame to one card, whatever address that has yet. */
   send(sender: LanHost, datagram: Datagram, only?: LanHost): void {
-    if (!sender.plugged) return;
+    if (sender.dead !== undefined) return;
     this.#witness.datagram?.(datagram, this.queue.nowMs);
     const { address } = datagram.to;
     for (const host of this.#hosts) {
@@ -91,14 +113,32 @@ export class Lan {
     }
   }
 
-  /** Asks the host that has the address; it answers after the connection's round trips. */
+  /** Asks the host that has the address; it answers after the connection's round trips. Where nobody has it, or has power, nothing comes. */
   http(asker: LanHost, asked: HttpAsked, client: Endpoint, onAnswer: (answer: HttpAnswer) => void): void {
     const server = (/^http:\/\/([\d.]+)/.exec(asked.url)?.[1] ?? ANY_ADDRESS) as Ipv4;
+    const later = (answer: HttpAnswer) => {
+      if (asker.dead === undefined) onAnswer(answer);
+    };
     this.queue.after(this.#tcpMs(), () => {
-      const host = this.#hosts.find((one) => one.plugged && one.addresses.has(server));
-      const answer = (asker.plugged ? host?.program.http?.(asked, client) : undefined) ?? CONNECTION_FAILED;
+      const by = this.#hosts.find((one) => one.addresses.has(server));
+      if (asker.dead !== undefined || by === undefined || by.dead === 'power') return;
+      const answer =
+        (by.dead === undefined ? by.program.http?.(asked, client) : undefined) ?? CONNECTION_FAILED;
       this.#witness.http?.(asked, answer, client, server, this.queue.nowMs);
-      this.queue.after(this.#tcpMs(), () => onAnswer(answer));
+      const { bodyBytesPerMs = Number.POSITIVE_INFINITY } = this.#weather;
+      const bodyMs = answer.body.length === 0 ? 0 : answer.sizeBytes / bodyBytesPerMs;
+      const whole = this.queue.after(this.#tcpMs() + bodyMs, () => {
+        this.#answering.delete(answering);
+        later(answer);
+      });
+      const answering: Answering = {
+        by,
+        lost: (death) => {
+          cancel(whole);
+          if (death === 'process') this.queue.after(this.#tcpMs(), () => later(CONNECTION_FAILED));
+        },
+      };
+      this.#answering.add(answering);
     });
   }
 
@@ -108,7 +148,7 @@ export class Lan {
     const copies = this.random.next() < doubles ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
       this.queue.after(FLIGHT_MS + this.random.next() * jitterMs, () => {
-        if (host.plugged) host.program.datagram(datagram);
+        if (host.dead === undefined) host.program.datagram(datagram);
       });
     }
   }

@@ -42,6 +42,12 @@ export class PluggedMachine {
     this.#step({ kind: 'power-on' });
   }
 
+  /** Nothing reaches it any more. */
+  unplug(): void {
+    this.#lan.kill(this.#host, 'power');
+    cancel(this.#alarm);
+  }
+
   #step(event: FirmwareEvent): void {
     for (const action of this.#machine.step(event, this.#lan.queue.nowMs)) this.#perform(action);
     cancel(this.#alarm);

@@ -22,6 +22,8 @@ import { TftpFetch } from './tftp-fetch.ts';
 const OPTIONAL = ['revocations_sku.efi', 'revocations_sbat.efi', 'shim_certificate_0.efi'] as const;
 const TFTP_WAITS_MS = [3_000, 3_000, 3_000, 3_000, 3_000, 3_000] as const;
 const TFTP_PORT = 69;
+/** It leaves waiting to the firmware, whose HTTP ends it (EDK2's PcdHttpIoTimeout). */
+const HTTP_WAIT_MS = 5_000;
 
 export interface ShimOptions {
   /** Shim itself, as the firmware loaded it, and what the firmware knows. */
@@ -36,6 +38,7 @@ export class Shim implements Firmware {
   readonly #names: readonly string[];
   #at = 0;
   #fetch: TftpFetch | undefined;
+  #httpUntil: MonotonicMs | undefined;
   #port: number;
   #over = false;
 
@@ -49,12 +52,14 @@ export class Shim implements Firmware {
     if (this.#over) return NOTHING;
     if (event.kind === 'power-on') return this.#next(now);
     if (event.kind === 'http') {
+      this.#httpUntil = undefined;
       const { status, sizeBytes, body } = event.answer;
       if (status !== 200) return this.#missing(now, `status ${status}`);
       const url = this.#url();
       const server = hostOf(url) ?? this.#options.self.server;
       return this.#got({ name: url, via: 'http', server, sizeBytes, body }, now);
     }
+    if (this.#httpUntil !== undefined && now >= this.#httpUntil) return this.#missing(now, 'no answer');
     const fetch = this.#fetch;
     if (fetch === undefined) return NOTHING;
     const did =
@@ -68,11 +73,12 @@ export class Shim implements Firmware {
   }
 
   nextWake(): MonotonicMs | undefined {
-    return this.#over ? undefined : this.#fetch?.nextWake();
+    return this.#over ? undefined : (this.#httpUntil ?? this.#fetch?.nextWake());
   }
 
   #next(now: MonotonicMs): readonly FirmwareAction[] {
     if (this.#options.self.via === 'http') {
+      this.#httpUntil = now + HTTP_WAIT_MS;
       return [{ kind: 'http', method: 'GET', url: this.#url(), headers: UEFI_HTTP_HEADERS }];
     }
     const from = tftpOrigin(this.#options.memory);

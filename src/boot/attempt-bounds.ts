@@ -1,6 +1,6 @@
 // Where a boot attempt begins and ends, when the machine's packets do not say so.
 import type { Ipv4, Mac } from '../base/addresses.ts';
-import type { Course, Round, RoundKind } from './attempt-course.ts';
+import type { Course, RoundKind } from './attempt-course.ts';
 
 /** Silence after which an attempt is over. EDK2 sends at 0, 4, 12 and 28 s, BIOS ROMs up to 32 s apart. */
 const ASKING_MS = 40_000;
@@ -26,7 +26,7 @@ export const INSTALLED = /^($|MSFT|dhcpcd|android-dhcp|dhclient|systemd)/i;
 /** Does this packet belong to a new attempt of a machine that has one under way? */
 export function startsAnew(course: Course, kind: RoundKind, xid: number, type: string): boolean {
   const { round } = course;
-  if (round === undefined || type !== 'DISCOVER' || round.xid === xid) return false;
+  if (type !== 'DISCOVER' || round.xid === xid) return false;
   // iPXE after a ROM, or after an NBP that iPXE itself loaded, is what was loaded.
   if (kind === 'ipxe') return course.has('script') || course.system !== undefined;
   if (round.kind !== kind) return true;
@@ -35,18 +35,16 @@ export function startsAnew(course: Course, kind: RoundKind, xid: number, type: s
 }
 
 export function needsRound(
-  round: Round | undefined,
+  { files, round }: Course,
   kind: RoundKind,
   xid: number,
   type: string,
   on4011: boolean,
-  course: Course,
 ): boolean {
-  if (round === undefined) return true;
   if (on4011 || round.xid === xid) return false;
   if (round.kind !== kind) return true;
   // iPXE that was loaded by iPXE; otherwise it asks again with another xid.
-  return kind === 'ipxe' && type === 'DISCOVER' && course.files.some(({ atMs }) => atMs >= round.startedMs);
+  return kind === 'ipxe' && type === 'DISCOVER' && files.some(({ atMs }) => atMs >= round.startedMs);
 }
 
 export interface Vantage {

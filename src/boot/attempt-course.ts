@@ -91,7 +91,10 @@ export class Course {
   address: Ipv4 | undefined;
   /** All that it has had in this attempt; bounded by whoever adds to it. */
   readonly addresses = new Set<Ipv4>();
-  readonly rounds: Round[] = [];
+  /** The first of them, and the one under way. */
+  readonly first: Round;
+  round: Round;
+  readonly rounds: Round[];
   readonly files: FetchedFile[] = [];
   told: 'image' | 'local-boot' | 'wait' | undefined;
   checkedIn = false;
@@ -99,16 +102,17 @@ export class Course {
   system: string | undefined;
   readonly #notes: Note[] = [];
 
-  constructor(client: BootClient | NotBootClient | ClientIdentity, now: MonotonicMs) {
+  /** `client`: an identity alone where nobody heard its DHCP; then its first round stays empty. */
+  constructor(client: BootClient | NotBootClient | ClientIdentity, xid: number, now: MonotonicMs) {
     this.identity = 'identity' in client ? client.identity : client;
     this.architecture = 'architecture' in client ? client.architecture : undefined;
     this.firmware = 'kind' in client ? firmwareOf(client) : 'unknown';
     this.startedMs = now;
     this.lastMs = now;
-  }
-
-  get round(): Round | undefined {
-    return this.rounds.at(-1);
+    const kind = 'kind' in client && client.kind !== 'not-pxe' ? client.kind : 'unknown-architecture';
+    this.first = newRound(kind, xid, now);
+    this.round = this.first;
+    this.rounds = [this.first];
   }
 
   /** The last file that matters. */
@@ -126,38 +130,20 @@ export class Course {
 
   /** Has what the firmware loaded been heard: a second DHCP round, or a request that no firmware makes? */
   get nbpRan(): boolean {
-    const first = this.rounds[0];
-    if (first === undefined) return false;
-    if (first.kind !== 'ipxe' && this.rounds.length > 1) return true;
+    if (this.first.kind !== 'ipxe' && this.rounds.length > 1) return true;
     const nbp = this.files.find(({ role }) => role === 'nbp');
     return this.files.some((one) => one.role !== 'nbp' || one.file !== nbp?.file);
   }
 
-  open(kind: RoundKind, xid: number, now: MonotonicMs): Round {
-    const round: Round = {
-      kind,
-      startedMs: now,
-      xid,
-      discovers: 0,
-      offers: [],
-      relay: undefined,
-      requests: 0,
-      chosen: undefined,
-      acked: false,
-      refused: false,
-      asked4011: 0,
-      asked4011At: undefined,
-      answered4011: false,
-    };
+  open(kind: RoundKind, xid: number, now: MonotonicMs): void {
+    this.round = newRound(kind, xid, now);
     if (this.rounds.length >= MOST_ROUNDS) this.rounds.splice(1, 1);
-    this.rounds.push(round);
-    return round;
+    this.rounds.push(this.round);
   }
 
   /** DISCOVER, REQUEST or INFORM of this machine as a boot client. */
   asks(packet: DhcpPacket, target: Endpoint, now: MonotonicMs): void {
     const { round } = this;
-    if (round === undefined) return;
     const type = readOption(packet.options, OPTIONS.messageType);
     if (packet.ciaddr !== ANY_ADDRESS) this.address = packet.ciaddr;
     if (target.port === PXE_PORT) {
@@ -184,7 +170,6 @@ export class Course {
   /** OFFER, ACK or NAK to this machine. */
   isAnswered(packet: DhcpPacket, source: Endpoint, now: MonotonicMs): void {
     const { round } = this;
-    if (round === undefined) return;
     const type = readOption(packet.options, OPTIONS.messageType);
     const server = readOption(packet.options, OPTIONS.serverIdentifier) ?? source.address;
     if (source.port === PXE_PORT) {
@@ -290,6 +275,24 @@ export class Course {
   }
 }
 
+function newRound(kind: RoundKind, xid: number, now: MonotonicMs): Round {
+  return {
+    kind,
+    startedMs: now,
+    xid,
+    discovers: 0,
+    offers: [],
+    relay: undefined,
+    requests: 0,
+    chosen: undefined,
+    acked: false,
+    refused: false,
+    asked4011: 0,
+    asked4011At: undefined,
+    answered4011: false,
+  };
+}
+
 const KIND_NAMES: Readonly<Record<RoundKind, string>> = {
   'bios-rom': 'a BIOS ROM',
   'uefi-rom': 'UEFI (PXE)',
@@ -322,7 +325,7 @@ function firmwareOf(client: BootClient | NotBootClient): string {
 
 function fileOf(packet: DhcpPacket): string | undefined {
   const named = packet.file.length > 0 ? toText(packet.file) : readOption(packet.options, OPTIONS.bootFile);
-  return named === '' ? undefined : named;
+  return named || undefined;
 }
 
 function fileText(file: string | undefined): string {

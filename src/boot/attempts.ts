@@ -15,7 +15,7 @@ import {
   startsAnew,
   type Vantage,
 } from './attempt-bounds.ts';
-import { Course, type RoundKind } from './attempt-course.ts';
+import { Course } from './attempt-course.ts';
 import { type BootClient, classifyClient, type NotBootClient } from './client.ts';
 import type { Observed } from './observed.ts';
 import { isDoctorsQuestion } from './probe.ts';
@@ -133,13 +133,13 @@ export class BootAttempts {
       }
       return;
     }
-    const kind: RoundKind = client.kind;
+    const { kind } = client;
     if (course !== undefined && target.port !== PXE_PORT && startsAnew(course, kind, packet.xid, type)) {
       this.#finish(key, course, 'again', now);
       course = undefined;
     }
-    if (course === undefined) course = this.#begin(key, client, now);
-    if (needsRound(course.round, kind, packet.xid, type, target.port === PXE_PORT, course)) {
+    course ??= this.#begin(key, client, packet.xid, now);
+    if (needsRound(course, kind, packet.xid, type, target.port === PXE_PORT)) {
       course.open(kind, packet.xid, now);
     }
     course.asks(packet, target, now);
@@ -150,7 +150,7 @@ export class BootAttempts {
     const { identity } = classifyClient(packet);
     const key = identity.mac ?? identity.uuid ?? toHex(packet.chaddr);
     const course = this.#find(key);
-    if (course?.round === undefined) return;
+    if (course === undefined) return;
     // 4011 is asked with an xid of its own; on 67 another xid is another conversation, of the loaded system for instance.
     if (source.port !== PXE_PORT && packet.xid !== course.round.xid) return;
     course.isAnswered(packet, source, now);
@@ -227,13 +227,18 @@ export class BootAttempts {
   ): [string, Course] | undefined {
     if (event.kind === 'http-request') return undefined;
     const { address } = event.client;
-    const course = this.#begin(address, { mac: undefined, uuid: undefined }, now);
+    const course = this.#begin(address, { mac: undefined, uuid: undefined }, 0, now);
     course.address = address;
     return [address, course];
   }
 
-  #begin(key: string, client: BootClient | NotBootClient | Course['identity'], now: MonotonicMs): Course {
-    const course = new Course(client, now);
+  #begin(
+    key: string,
+    client: BootClient | NotBootClient | Course['identity'],
+    xid: number,
+    now: MonotonicMs,
+  ): Course {
+    const course = new Course(client, xid, now);
     this.#fresh.set(key, course);
     return course;
   }
@@ -263,8 +268,8 @@ export class BootAttempts {
     if (course.address !== undefined && course.address !== ANY_ADDRESS) {
       course.addresses.add(course.address);
       this.#byAddress.set(course.address, key);
-      const [former] = course.addresses;
-      if (course.addresses.size > MOST_ADDRESSES && former !== undefined) this.#unmap(key, course, former);
+      for (const former of course.addresses)
+        if (course.addresses.size > MOST_ADDRESSES) this.#unmap(key, course, former);
     }
     for (const table of [this.#fresh, this.#grown]) {
       const oldest = table.entries().next().value;

@@ -61,14 +61,14 @@ const CLASS_OF: Readonly<Record<RoundKind, VendorClassName>> = {
 
 /** A server that gives addresses and says that it is the boot server. */
 function claimant({ round }: Course): Offer | undefined {
-  return round && givers(round).find(({ claims }) => claims === CLASS_OF[round.kind]);
+  return givers(round).find(({ claims }) => claims === CLASS_OF[round.kind]);
 }
 
 /** Did the machine follow the claimant, although a boot server beside it may have offered too? */
 function followedClaimant(course: Course, { ours }: Ending): boolean {
   const { round } = course;
   const rival = claimant(course);
-  if (round === undefined || rival === undefined || !tookAddress(round)) return false;
+  if (rival === undefined || !tookAddress(round)) return false;
   if (ours?.includes(rival.server) === true) return false;
   const files = filesOf(course, round);
   if (files.some(({ server, answered }) => answered && server !== rival.server)) return false;
@@ -80,12 +80,7 @@ function followedClaimant(course: Course, { ours }: Ending): boolean {
 
 function unanswered(course: Course, ending: Ending): boolean {
   const { lastFile, round } = course;
-  if (
-    round !== undefined &&
-    round.asked4011 > 0 &&
-    !round.answered4011 &&
-    filesOf(course, round).length === 0
-  ) {
+  if (round.asked4011 > 0 && !round.answered4011 && filesOf(course, round).length === 0) {
     return round.asked4011 > 1 || over(ending);
   }
   return lastFile !== undefined && !lastFile.answered && (lastFile.requests > 2 || over(ending));
@@ -94,7 +89,7 @@ function unanswered(course: Course, ending: Ending): boolean {
 /** It had an address and knew its file, and nothing came to fetch it. */
 function neverFetched(course: Course, ending: Ending): boolean {
   const { round } = course;
-  if (round === undefined || !over(ending) || filesOf(course, round).length > 0) return false;
+  if (!over(ending) || filesOf(course, round).length > 0) return false;
   const known = bootServers(round);
   if (known.length === 0) return false;
   if (!tookAddress(round)) return givers(round).length > 0 && round.discovers > 1;
@@ -112,7 +107,7 @@ function onlyUnicast({ rounds, files }: Course): boolean {
 /** Its requests came by a relay, and nothing that a boot host says came of it. */
 function behindDeafRelay(course: Course, ending: Ending): boolean {
   const { round } = course;
-  if (round?.relay === undefined || !over(ending) || filesOf(course, round).length > 0) return false;
+  if (round.relay === undefined || !over(ending) || filesOf(course, round).length > 0) return false;
   if (round.asked4011 > 0) return false;
   const answered = givers(round).length > 0 && round.discovers > 1;
   return proxies(round).length > 0 ? tookAddress(round) : tookAddress(round) || answered;
@@ -120,7 +115,7 @@ function behindDeafRelay(course: Course, ending: Ending): boolean {
 
 function hasNoAddress(course: Course, ending: Ending): boolean {
   const { round } = course;
-  if (round === undefined || round.acked || filesOf(course, round).length > 0) return false;
+  if (round.acked || filesOf(course, round).length > 0) return false;
   if (round.asked4011 > 0) return false;
   if (round.refused) return over(ending);
   if (round.requests > 0) return round.requests > 1 && givers(round).length > 0;
@@ -129,7 +124,7 @@ function hasNoAddress(course: Course, ending: Ending): boolean {
 
 /** Another boot server offered beside us, and the machine asked nothing of us: it may well boot from there. */
 function wentElsewhere({ files, round }: Course, { ours }: Ending): boolean {
-  if (round === undefined || ours === undefined || files.length > 0 || round.asked4011 > 0) return false;
+  if (ours === undefined || files.length > 0 || round.asked4011 > 0) return false;
   return proxies(round).some(({ server }) => !ours.includes(server));
 }
 
@@ -159,7 +154,7 @@ function brokeOff({ file }: Course): boolean {
 function neverStarted(course: Course, ending: Ending): boolean {
   const { file, lastFile } = course;
   if (!isUefi(course) || file?.role !== 'nbp' || file !== lastFile || course.rounds.length > 1) return false;
-  if (course.rounds[0]?.kind === 'ipxe') return false;
+  if (course.first.kind === 'ipxe') return false;
   const whole =
     file.outcome === 'completed' || (file.outcome === undefined && file.answered && ending.by === 'again');
   return whole && over(ending, START_MS);
@@ -194,17 +189,15 @@ export const VERDICT_TABLE: readonly Row[] = [
     verdict: 'relay-missing',
     when: behindDeafRelay,
     remedy: ({ round }) =>
-      round !== undefined && proxies(round).length === 0
+      proxies(round).length === 0
         ? `The relay ${round.relay} takes the machine's requests to the DHCP server and to no boot host: whoever runs that router adds the boot host's address to the relay (ip helper-address), or a peer in that network is made a boot host.`
-        : `The relay ${round?.relay} passes the machine's requests here but not the answers back: whoever runs that router lets it relay offers of a second server (ip helper-address), or a peer in that network is made a boot host.`,
+        : `The relay ${round.relay} passes the machine's requests here but not the answers back: whoever runs that router lets it relay offers of a second server (ip helper-address), or a peer in that network is made a boot host.`,
   },
   {
     verdict: 'unknown',
-    when: (course, ending) =>
-      wentElsewhere(course, ending) && course.round !== undefined && tookAddress(course.round),
+    when: (course, ending) => wentElsewhere(course, ending) && tookAddress(course.round),
     remedy: ({ round }, { ours }) => {
-      const others =
-        round === undefined ? [] : proxies(round).filter(({ server }) => ours?.includes(server) !== true);
+      const others = proxies(round).filter(({ server }) => ours?.includes(server) !== true);
       return `The machine followed another boot server (${others.map(({ server }) => server).join(', ')}): if that is none of ours, whoever runs it stops it.`;
     },
   },
@@ -212,8 +205,8 @@ export const VERDICT_TABLE: readonly Row[] = [
     verdict: 'no-address',
     when: hasNoAddress,
     remedy: ({ round }) =>
-      round?.refused === true || (round?.requests ?? 0) > 0
-        ? `The DHCP server ${round?.chosen ?? ''} did not confirm the address it offered: whoever runs it looks whether its range is used up or the machine is barred.`
+      round.refused || round.requests > 0
+        ? `The DHCP server${round.chosen === undefined ? '' : ` ${round.chosen}`} did not confirm the address it offered: whoever runs it looks whether its range is used up or the machine is barred.`
         : 'No DHCP server offered an address: whoever runs the network checks that the DHCP server runs, has free addresses, and is reached from this port of the switch.',
   },
   {
@@ -228,7 +221,7 @@ export const VERDICT_TABLE: readonly Row[] = [
     verdict: 'never-asked-4011',
     when: (course, ending) => {
       const { round } = course;
-      if (round?.kind !== 'uefi-rom' || !over(ending) || !tookAddress(round)) return false;
+      if (round.kind !== 'uefi-rom' || !over(ending) || !tookAddress(round)) return false;
       const known = bootServers(round);
       return (
         known.length > 0 &&
@@ -262,20 +255,19 @@ export const VERDICT_TABLE: readonly Row[] = [
 ];
 
 function remedyOfUnanswered({ lastFile, nbpRan, round }: Course): string {
-  const server = lastFile?.server ?? round?.asked4011At ?? 'the boot host';
-  const via = lastFile === undefined ? 'port 4011' : lastFile.via.toUpperCase();
-  const namer =
-    round &&
-    givers(round).find(
-      ({ file, server: of }) => file !== undefined && (file === lastFile?.file || server === of),
-    );
+  const file = lastFile?.answered === false ? lastFile : undefined;
+  const server = file?.server ?? round.asked4011At;
+  const via = file?.via.toUpperCase() ?? 'port 4011';
+  const namer = givers(round).find(
+    (offer) => offer.file !== undefined && (offer.file === file?.file || offer.server === server),
+  );
   if (namer !== undefined) {
     return `The DHCP server ${namer.server} names a boot file of its own, ${namer.file}, which leads the machine to ${server}, where nothing answers: whoever runs that DHCP server removes its options 66 and 67 and the boot file.`;
   }
-  if (nbpRan && server === round?.chosen) {
+  if (nbpRan && server === round.chosen) {
     return `What was loaded looks for its files at the DHCP server ${server}, which has none, as signed GRUB does: head office gives this machine another chain (iPXE, or a signed kernel image), or whoever runs that DHCP server lets it name the boot host as next-server.`;
   }
-  const others = round === undefined ? [] : proxies(round).filter((offer) => offer.server !== server);
+  const others = proxies(round).filter((offer) => offer.server !== server);
   if (others.length > 0) {
     return `Several boot servers offered, and the machine followed ${server}, which does not answer (${via}): whoever runs that one stops it or starts all of its services.`;
   }
@@ -289,10 +281,10 @@ function remedyOfUnknown(course: Course, ending: Ending): string {
   if (ending.by === 'cut' && !over(ending)) {
     return 'Nothing had gone wrong when the capture ended: capture until the machine has booted or given up.';
   }
-  if (round?.kind === 'unknown-architecture') {
+  if (round.kind === 'unknown-architecture') {
     return 'This kind of machine is not known here: report it with a capture of its boot.';
   }
-  if (round !== undefined && bootServers(round).length === 0 && course.files.length === 0) {
+  if (bootServers(round).length === 0 && course.files.length === 0) {
     return 'No boot server answered: head office tags a peer of this network as boot host, and whoever runs that peer starts it.';
   }
   if (loadsAgent(course, true)) {

@@ -3,9 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { VERDICTS } from '../../src/boot/verdict.ts';
 import { SCRIPT, STORE, Story, type StoryCase, throughScript } from './boot-story.ts';
 import { NETWORK_CASES } from './network-cases.ts';
+import { ODD_CASES } from './odd-cases.ts';
 
 const CASES: readonly StoryCase[] = [
   ...NETWORK_CASES,
+  ...ODD_CASES,
   {
     why: 'the whole way to the agent',
     story: (s) =>

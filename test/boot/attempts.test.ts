@@ -84,6 +84,11 @@ describe('boot attempts', () => {
       expect(verdicts(itself(new Story(false)))).toEqual(['other-dhcp-claims-option-60']);
     });
 
+    it('judges the machines that asked its port 4011, though its offer was not seen', () => {
+      const story = here().discovers('uefi').offersAddress().requests().acks().asks4011();
+      expect(verdicts(story.after(41))).toEqual(['firewall']);
+    });
+
     it('leaves those to others that they answered, and it did not', () => {
       const story = here()
         .discovers('uefi')
@@ -132,6 +137,67 @@ describe('boot attempts', () => {
         .tftp('uki.efi', 'completed');
       expect(verdicts(story.after(30).discovers('busybox', { xid: 8 }).after(301))).toEqual(['booted']);
     });
+  });
+
+  it('is woken for the one that has been silent for longest', () => {
+    const story = new Story();
+    story.discovers('bios', { number: 1 }).after(5).discovers('bios', { number: 2 });
+    expect(story.attempts.nextWake()).toBe(40_000);
+  });
+
+  it('hears nothing of agents, scripts and transfers that belong to no attempt', () => {
+    const story = new Story();
+    const other = { address: '10.77.0.99' as Ipv4, port: 2001 };
+    story.checksIn().told('image').tftpEnds('completed');
+    story.tell({ kind: 'check-in', address: undefined, macs: [] });
+    expect(story.end()).toEqual([]);
+    // An end of what nobody saw begin, by a machine that is known.
+    story.discovers('uefi').requests().tftpEnds('aborted');
+    story.tell({ kind: 'http-answer', client: other, server: PEER, status: 200 });
+    expect(story.end()).toMatchObject([{ verdict: 'unknown' }]);
+  });
+
+  it('knows a machine by its GUID where the firmware tells no MAC, and by what is there where it tells neither', () => {
+    const guid = Uint8Array.from({ length: 16 }, (_, i) => i);
+    for (const [chaddr, uuid] of [
+      [guid, '03020100-0504-0706-0809-0a0b0c0d0e0f'],
+      [Uint8Array.of(1, 2, 3, 4), undefined],
+    ] as const) {
+      const story = new Story();
+      story.leases('uefi', 'x.efi', { chaddr, direct: true }).tftp('x.efi', 'aborted').after(41);
+      expect(story.ended).toMatchObject([{ mac: undefined, uuid, verdict: 'nbp-aborted' }]);
+    }
+  });
+
+  it('gives an address to the machine that had it last, and keeps few of each', () => {
+    const story = new Story();
+    const address = (number: number) => `10.77.1.${number}` as Ipv4;
+    story.discovers('uefi', { number: 1 }).requests(STORE, address(1)).acks(STORE, address(1));
+    for (let number = 2; number <= 6; number++) story.requests(STORE, address(number));
+    // The first address is forgotten: a transfer there is a stranger's.
+    story.tell({
+      kind: 'tftp-request',
+      client: { address: address(1), port: 2000 },
+      server: PEER,
+      file: 'a.efi',
+    });
+    expect(story.attempts.size).toBe(2);
+    // Another machine is given the last one; the end of the first attempt leaves it that.
+    story.discovers('bios', { number: 2 }).requests(STORE, address(6)).acks(STORE, address(6));
+    story.discovers('windows', { number: 1 });
+    story.tell({ kind: 'told', address: address(6), plan: 'local-boot' });
+    expect(story.ended.map(({ firmware, verdict }) => [firmware, verdict])).toEqual([
+      ['uefi-x64', 'unknown'],
+      ['bios', 'booted'],
+    ]);
+  });
+
+  it('keeps of many rounds the first and the last', () => {
+    const story = new Story();
+    for (let xid = 1; xid <= 20; xid++) {
+      story.leases('ipxe', 'x.efi', { xid }).tftp('x.efi', 'completed').after(1);
+    }
+    expect(story.after(91).ended).toMatchObject([{ verdict: 'unknown', firmware: 'uefi-x64-ipxe' }]);
   });
 
   it('keeps a long attempt within bounds', () => {

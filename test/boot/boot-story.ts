@@ -15,21 +15,25 @@ export const PEER = '10.77.0.2' as Ipv4;
 export const ANY = '0.0.0.0' as Ipv4;
 const EVERYBODY = '255.255.255.255' as Ipv4;
 
-export type Who = 'bios' | 'uefi' | 'http' | 'ipxe' | 'windows' | 'busybox';
+export type Who = 'bios' | 'uefi' | 'http' | 'ipxe' | 'strange' | 'windows' | 'busybox' | 'nameless';
 
 const CLASSES: Readonly<Record<Who, string>> = {
   bios: BIOS_CLASS,
   uefi: UEFI_CLASS,
   http: HTTP_CLASS,
   ipxe: UEFI_CLASS,
+  strange: 'PXEClient:Arch:00099:UNDI:003000',
   windows: 'MSFT 5.0',
   busybox: 'udhcp 1.35.0',
+  nameless: '',
 };
 
 interface Also {
   readonly xid?: number;
   readonly giaddr?: Ipv4;
   readonly number?: number;
+  /** In place of the MAC. */
+  readonly chaddr?: Uint8Array;
 }
 
 export class Story {
@@ -66,7 +70,7 @@ export class Story {
     more: readonly (readonly [number, Uint8Array])[],
     fields: Partial<DhcpPacket> = {},
   ) {
-    const { xid, giaddr, number } = this.#also;
+    const { xid, giaddr, number, chaddr } = this.#also;
     return clientPacket({
       type,
       vendorClass: CLASSES[this.#who],
@@ -76,6 +80,7 @@ export class Story {
       fields: {
         ...(xid === undefined ? {} : { xid }),
         ...(giaddr === undefined ? {} : { giaddr }),
+        ...(chaddr === undefined ? {} : { chaddr }),
         ...fields,
       },
     });
@@ -95,6 +100,25 @@ export class Story {
     return this.#asks(this.#packet('REQUEST', more));
   }
 
+  /** Asks the server that it knows for its own address again: no option names either (RFC 2131 §4.3.2). */
+  renews(): this {
+    return this.#asks(this.#packet('REQUEST', [], { ciaddr: CLIENT }));
+  }
+
+  informs(): this {
+    return this.#asks(this.#packet('INFORM', [], { ciaddr: CLIENT }));
+  }
+
+  declines(): this {
+    return this.#asks(this.#packet('DECLINE', []));
+  }
+
+  /** As `peerboot doctor --probe` asks in a machine's place. */
+  isAskedAboutByDoctor(): this {
+    const userClass = fromText('peerboot-doctor');
+    return this.#asks(this.#packet('DISCOVER', [[OPTIONS.userClass.code, userClass]]));
+  }
+
   #asks(packet: DhcpPacket, source = ANY, target = EVERYBODY, port: 67 | 4011 = 67): this {
     const from = { address: source, port: port === 4011 ? 4011 : 68 };
     return this.tell({ kind: 'dhcp', packet, source: from, target: { address: target, port } });
@@ -110,6 +134,7 @@ export class Story {
     port: number,
     more: (readonly [number, Uint8Array])[],
     fields: Partial<DhcpPacket>,
+    saysWho = true,
   ): this {
     const asked = this.#packet(type, [optionEntry(OPTIONS.serverIdentifier, server), ...more], {
       op: BOOT_REPLY,
@@ -118,6 +143,7 @@ export class Story {
     const options = new Map(asked.options);
     if (!more.some(([code]) => code === OPTIONS.vendorClass.code)) options.delete(OPTIONS.vendorClass.code);
     options.delete(OPTIONS.userClass.code);
+    if (!saysWho) options.delete(OPTIONS.serverIdentifier.code);
     const target = { address: EVERYBODY, port: 68 };
     return this.tell({
       kind: 'dhcp',
@@ -145,8 +171,17 @@ export class Story {
     return this.#answer('OFFER', server, 67, direct ? [...more, control] : more, { file: fromText(file) });
   }
 
-  acks(server = STORE): this {
-    return this.#answer('ACK', server, 67, [], { yiaddr: CLIENT });
+  /** A proxy's offer without option 60; `broken`: nor 54, suboptions that run past their end, and an option 67 of nothing. */
+  namesBoot(file: string, broken = false): this {
+    const odd = [
+      [OPTIONS.vendorOptions.code, Uint8Array.of(6, 9, 8)],
+      [OPTIONS.bootFile.code, new Uint8Array(0)],
+    ] as const;
+    return this.#answer('OFFER', PEER, 67, broken ? [...odd] : [], { file: fromText(file) }, !broken);
+  }
+
+  acks(server = STORE, address = CLIENT): this {
+    return this.#answer('ACK', server, 67, [], { yiaddr: address });
   }
 
   naks(server = STORE): this {
@@ -156,6 +191,10 @@ export class Story {
   answers4011(file: string, server = PEER): this {
     const more = [optionEntry(OPTIONS.vendorClass, 'PXEClient')];
     return this.#answer('ACK', server, 4011, more, { xid: 0x4011, file: fromText(file) });
+  }
+
+  refuses4011(server = PEER): this {
+    return this.#answer('NAK', server, 4011, [], { xid: 0x4011 });
   }
 
   /** An address by way of DISCOVER, OFFER, REQUEST, ACK, with the peer's offer beside it. */
@@ -170,6 +209,17 @@ export class Story {
     if (outcome === undefined) return this;
     if (outcome !== 'denied') this.tell({ kind: 'tftp-answer', client, server, sizeBytes: 100_000 });
     return this.tell({ kind: 'tftp-end', client, server, outcome });
+  }
+
+  /** More of the last file asked for by TFTP was acknowledged. */
+  progresses(sentBytes: number): this {
+    const client = { address: CLIENT, port: this.#port };
+    return this.tell({ kind: 'tftp-progress', client, server: PEER, sentBytes });
+  }
+
+  tftpEnds(outcome: (Observed & { kind: 'tftp-end' })['outcome']): this {
+    const client = { address: CLIENT, port: this.#port };
+    return this.tell({ kind: 'tftp-end', client, server: PEER, outcome });
   }
 
   http(path: string, status?: number, whole = true, method = 'GET'): this {

@@ -88,6 +88,31 @@ describe('TFTP', () => {
     ]);
   });
 
+  it('an OACK without a block size leaves it as it was', () => {
+    const sizeOnly: ['<', TftpPacket] = ['<', { kind: 'oack', options: [['tsize', '515']] }];
+    expect(tftpFacts(request('a'), sizeOnly, data(1, 512), ack(1), data(2, 3), ack(2))).toEqual([
+      ['tftp-request', 'a'],
+      ['tftp-answer', 515],
+      ['tftp-end', 'completed'],
+    ]);
+  });
+
+  it('forgets the oldest of many transfers', () => {
+    const reader = new CaptureTftp();
+    const read = (port: number, to: number, packet: TftpPacket) => {
+      const payload = encodeTftp(packet);
+      const [source, target] = [
+        { ...CLIENT, port },
+        { ...SERVER, port: to },
+      ];
+      return reader.read({ kind: 'udp', source, target, payload, payloadBytes: payload.length });
+    };
+    for (let port = 1; port <= 1025; port++) read(port, 69, request('a')[1]);
+    const stop: TftpPacket = { kind: 'error', code: 0, message: 'x' };
+    expect(read(1, SERVER.port, stop)).toEqual([]);
+    expect(read(2, SERVER.port, stop)).toHaveLength(1);
+  });
+
   it('refused, and given up by the server', () => {
     const refusal: ['<', TftpPacket] = ['<', { kind: 'error', code: 1, message: 'File not found' }];
     expect(tftpFacts(request('a'), refusal).at(-1)).toEqual(['tftp-end', 'denied', 'File not found']);
@@ -114,6 +139,11 @@ describe('TFTP', () => {
       'tftp-progress',
       expect.closeTo(71_680_000, -6),
     ]);
+  });
+
+  it('words from the wrong side are passed over', () => {
+    const wrong: ['>', TftpPacket] = ['>', { kind: 'data', block: 1, data: new Uint8Array(3) }];
+    expect(tftpFacts(request('a'), oack, wrong, ['<', { kind: 'ack', block: 1 }])).toHaveLength(2);
   });
 
   it('writing, strangers and nonsense are passed over', () => {
@@ -157,6 +187,7 @@ describe('HTTP', () => {
     const start = 2 ** 32 - 20;
     const facts = httpFacts(
       ['>', 1, start, 'GET /boot/files/vmlinuz HTTP/1.1\r\nHost: x\r\n\r\n'],
+      ['<', start, 2, ''],
       ['<', start, 2, `${HEAD}12345`],
       ['>', 2, (start + HEAD.length + 5) >>> 0, ''],
       ['<', (start + HEAD.length + 5) >>> 0, 2, '67890'],
@@ -199,6 +230,21 @@ describe('HTTP', () => {
       ['<', 99, 2, '#!ipxe\nkernel x\n'],
     );
     expect(apart.at(-1)).toMatchObject({ kind: 'told', plan: 'image' });
+  });
+
+  it('forgets the oldest of many connections', () => {
+    const reader = new CaptureHttp();
+    const target = { ...SERVER, port: 8067 };
+    const read = (port: number, towards: boolean, text: string) => {
+      const source = { ...CLIENT, port };
+      const ends = towards ? { source, target } : { source: target, target: source };
+      const payload = fromText(text);
+      const more = { seq: 1, ack: 1, syn: false, payloadBytes: payload.length };
+      return reader.read({ kind: 'tcp', ...ends, payload, ...more });
+    };
+    for (let port = 1; port <= 1025; port++) read(port, true, 'GET /x HTTP/1.1\r\n\r\n');
+    expect(read(1, false, HEAD)).toEqual([]);
+    expect(read(2, false, HEAD)).toHaveLength(1);
   });
 
   it('other talk is passed over', () => {

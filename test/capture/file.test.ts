@@ -107,6 +107,15 @@ describe('the same frames', () => {
     const last = frames(concatBytes([next(original), simple])).at(-1);
     expect(last).toMatchObject({ number: 13, wireBytes: 60, atMs: original.at(-1)?.atMs });
     expect(last?.bytes).toHaveLength(40);
+    expect(frames(concatBytes([next([]), simple]))).toMatchObject([{ number: 1, atMs: 0 }]);
+  });
+
+  it('obsolete packet blocks name their interface in two bytes, and how many were dropped', () => {
+    const [first] = original as [Frame];
+    const size: [4, number] = [4, first.bytes.length];
+    const head = fields(true, [2, 0], [2, 3], [4, 0], [4, 1000], size, size);
+    const old = block(true, 2, concatBytes([head, first.bytes]));
+    expect(frames(concatBytes([next([]), old]))).toMatchObject([{ atMs: 1, bytes: first.bytes }]);
   });
 });
 
@@ -149,6 +158,10 @@ describe('what is wrong', () => {
   it('links that carry no Ethernet are counted, not read', () => {
     const bluetooth = classic(frames(CLASSIC), { link: 201 });
     expect(read(bluetooth)).toMatchObject({ frames: [], foreign: 12 });
+    // One interface of many may be such.
+    const device = block(true, 1, fields(true, [2, 201], [2, 0], [4, 0]));
+    const packet = block(true, 6, fields(true, [4, 1], [4, 0], [4, 0], [4, 0], [4, 0]));
+    expect(read(concatBytes([next([]), device, packet]))).toMatchObject({ frames: [], foreign: 1 });
   });
 
   it('any bytes give frames or a WireError, and any frames give verdicts', () => {

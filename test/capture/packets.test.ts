@@ -123,6 +123,13 @@ describe('a datagram', () => {
     ],
     ['nothing at all', new Uint8Array(0)],
   ])('is none: %s', (_, bytes) => expect(read(bytes)).toBeUndefined());
+
+  it.each(['linux-cooked', 'linux-cooked-2'] as const)('is none: other than IPv4 on %s', (link) => {
+    const ARP = [8, 6];
+    const head = link === 'linux-cooked' ? [...Array(14).fill(0), ...ARP] : [...ARP, ...Array(18).fill(0)];
+    expect(read(concatBytes([Uint8Array.from(head), ip(udp('hello'))]), link)).toBeUndefined();
+    expect(read(new Uint8Array(10), link)).toBeUndefined();
+  });
 });
 
 describe('fragments', () => {
@@ -139,6 +146,14 @@ describe('fragments', () => {
     const packets = pieces.map((bytes) => read(bytes, 'ethernet', reader));
     expect(packets.slice(0, -1)).toEqual(pieces.slice(1).map(() => undefined));
     expect(toText(packets.at(-1)?.payload ?? new Uint8Array(0))).toBe(text);
+  });
+
+  it('that overlap as no sender cuts them are put together without writing past the end', () => {
+    const reader = new PacketReader();
+    read(cut(0, 16), 'ethernet', reader);
+    // Told to be longer than the last fragment leaves room for.
+    read(ethernet(ip(new Uint8Array(64), { fragment: [40, true], id: 7 })), 'ethernet', reader);
+    expect(read(cut(32, body.length), 'ethernet', reader)).toMatchObject({ payloadBytes: text.length });
   });
 
   it('are kept in bounds: too many unfinished datagrams push out the oldest', () => {

@@ -6,6 +6,7 @@ import pc from 'picocolors';
 import { ROOT } from '../../tools/cache.ts';
 import { type BootCase, type BootRow, runBootCase } from './boot-case.ts';
 import { BOOT_CASES } from './boot-cases.ts';
+import { HOST_KILLED_CASES, runHostKilledCases } from './host-killed-main.ts';
 import { CACHE } from './lab.ts';
 import { matrixTable, withMatrix } from './matrix.ts';
 
@@ -31,9 +32,13 @@ async function main(): Promise<number> {
   if (values.list) {
     for (const one of BOOT_CASES)
       console.log(values.json ? JSON.stringify(one) : `${one.name.padEnd(28)} to ${one.ends}`);
+    for (const name of HOST_KILLED_CASES)
+      console.log(values.json ? JSON.stringify({ name }) : `${name.padEnd(28)} to disk`);
     return 0;
   }
-  const known = readResults();
+  const killed = await runHostKilledCases(positionals, values.json);
+  if (killed !== undefined) return killed;
+  let known = readResults();
   const wanted = values.matrix
     ? BOOT_CASES.filter(({ name }) => values.again || known.get(name) === undefined)
     : positionals.map((name) => BOOT_CASES.find((one) => one.name === name));
@@ -45,7 +50,8 @@ async function main(): Promise<number> {
   for (const one of wanted) {
     if (one === undefined) continue;
     const row = await runOne(one);
-    known.set(one.name, row);
+    // Read anew: another part of the matrix may have been run meanwhile.
+    known = readResults().set(one.name, row);
     writeFileSync(RESULTS, `${JSON.stringify([...known.values()], null, 1)}\n`);
     if (!row.ok && one.stopped === undefined) failed += 1;
     console.log(values.json ? JSON.stringify(row) : shown(one, row));

@@ -10,7 +10,16 @@ export const ADDRESSES = {
   dhcpRange: ['10.77.0.100', '10.77.0.199'],
   cdn: '10.77.200.1',
   peerWan: '10.77.200.2',
+  secondPeer: '10.77.0.3',
+  cdnSecond: '10.77.201.1',
+  secondPeerWan: '10.77.201.2',
 } as const;
+
+/** Where a peer runs: its namespace, with `eth0` to the store's switch. */
+export interface PeerPlace {
+  readonly namespace: string;
+  readonly address: string;
+}
 
 export interface StoreNetwork {
   readonly id: string;
@@ -18,6 +27,8 @@ export interface StoreNetwork {
   readonly dhcpNamespace: string;
   readonly peerNamespace: string;
   readonly cdnNamespace: string;
+  /** Room for a second peer, with a WAN line of its own to the same CDN. */
+  addSecondPeer(): Promise<PeerPlace>;
   /** A new tap on the store's switch, for a virtual machine run in `switchNamespace`. */
   addTap(): Promise<string>;
   remove(): Promise<void>;
@@ -86,6 +97,18 @@ export async function createStoreNetwork(): Promise<StoreNetwork> {
     dhcpNamespace,
     peerNamespace,
     cdnNamespace,
+    async addSecondPeer() {
+      const namespace = name('peer2');
+      await addNamespace(namespace);
+      await plug(namespace, 'p-peer2', ADDRESSES.secondPeer);
+      await layCable(namespace, 'wan0', cdnNamespace, 'eth1');
+      await inside(cdnNamespace, 'addr', 'add', `${ADDRESSES.cdnSecond}/24`, 'dev', 'eth1');
+      await inside(cdnNamespace, 'link', 'set', 'eth1', 'up');
+      await inside(namespace, 'addr', 'add', `${ADDRESSES.secondPeerWan}/24`, 'dev', 'wan0');
+      await inside(namespace, 'link', 'set', 'wan0', 'up');
+      await inside(namespace, 'route', 'add', ADDRESSES.cdn, 'via', ADDRESSES.cdnSecond);
+      return { namespace, address: ADDRESSES.secondPeer };
+    },
     async addTap() {
       const tap = `tap${taps++}`;
       await inside(switchNamespace, 'tuntap', 'add', 'dev', tap, 'mode', 'tap');

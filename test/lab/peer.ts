@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Rung } from '../../src/api/agent.ts';
 import { MachineView } from '../../src/api/machines.ts';
 import { DEFAULT_HTTP_PORT, ROUTES } from '../../src/api/routes.ts';
-import { ADDRESSES, type StoreNetwork } from './network.ts';
+import { ADDRESSES, type PeerPlace, type StoreNetwork } from './network.ts';
 import { type Running, run, start } from './process.ts';
 
 const PEERBOOT = fileURLToPath(new URL('../../bin/peerboot.js', import.meta.url));
@@ -16,10 +16,14 @@ export interface PeerOptions {
   readonly state: string;
   readonly assign?: string;
   readonly extra?: readonly string[];
+  /** Absent: the store's first peer. */
+  readonly place?: PeerPlace;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Peer {
   readonly base: string;
+  readonly place: PeerPlace;
   readonly process: Running;
   /** Resolves when the machine with this MAC has reached the rung since log line `from`; rejects when it fails first. */
   reached(
@@ -47,6 +51,7 @@ export function parseLine(line: string): LogLine | undefined {
 }
 
 export async function startPeer(network: StoreNetwork, folder: string, options: PeerOptions): Promise<Peer> {
+  const place = options.place ?? { namespace: network.peerNamespace, address: ADDRESSES.peer };
   const words = [
     PEERBOOT,
     'up',
@@ -57,22 +62,23 @@ export async function startPeer(network: StoreNetwork, folder: string, options: 
     ...['--site', 'store-1', '--json'],
   ];
   const peer = start(process.execPath, words, {
-    namespace: network.peerNamespace,
-    logFile: join(folder, 'peer.log'),
+    namespace: place.namespace,
+    logFile: join(folder, options.place === undefined ? 'peer.log' : `peer-${place.address}.log`),
     // The emulated machines share this host's processors: their load is not the peer's.
-    env: { PEERBOOT_BUSY_LOAD: '1000' },
+    env: { PEERBOOT_BUSY_LOAD: '1000', ...options.env },
   });
   await peer.log.waitFor((line) => (parseLine(line)?.msg === 'peerboot ready' ? line : undefined), {
     timeoutMs: 30_000,
     what: '`peerboot up` is ready',
   });
   const inPeer = (command: string, ...args: string[]) =>
-    run('ip', ['netns', 'exec', network.peerNamespace, command, ...args]);
+    run('ip', ['netns', 'exec', place.namespace, command, ...args]);
   const get = (route: string) =>
     inPeer('curl', '-sS', '--max-time', '5', `http://127.0.0.1:${DEFAULT_HTTP_PORT}${route}`);
-  const base = `http://${ADDRESSES.peer}:${DEFAULT_HTTP_PORT}`;
+  const base = `http://${place.address}:${DEFAULT_HTTP_PORT}`;
   return {
     base,
+    place,
     process: peer,
     reached: (mac, rung, { timeoutMs, from }) =>
       peer.log

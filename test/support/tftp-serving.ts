@@ -50,11 +50,12 @@ export async function serveTftp(
   };
 }
 
-/** Names: 10.77.21.1 and .2 are the server's, .9 the client's; datagrams are lost in both directions. */
+/** Names: 10.77.21.1 to .4 are the server's, .9 the client's. */
 export interface LossyLink {
   readonly server: string;
   readonly client: string;
-  lose(percent: number): Promise<void>;
+  /** To and from this address of the server, of a hundred datagrams. */
+  lose(address: Ipv4, percent: number): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -62,6 +63,7 @@ export async function createLossyLink(): Promise<LossyLink> {
   const id = `pb-${randomBytes(3).toString('hex')}`;
   const names = { server: `${id}-tftp`, client: `${id}-pxe` };
   const ip = (...words: string[]) => run('ip', words);
+  const nft = (name: string, ...words: string[]) => ip('netns', 'exec', name, 'nft', ...words);
   const remove = async () => {
     for (const name of Object.values(names)) await ip('netns', 'del', name).catch(() => '');
   };
@@ -71,31 +73,28 @@ export async function createLossyLink(): Promise<LossyLink> {
       await ip('-n', name, 'link', 'set', 'lo', 'up');
     }
     await layCable(names.server, 'eth0', names.client, 'eth0');
-    await ip('-n', names.server, 'addr', 'add', '10.77.21.1/24', 'dev', 'eth0');
-    await ip('-n', names.server, 'addr', 'add', '10.77.21.2/24', 'dev', 'eth0');
+    for (const last of [1, 2, 3, 4])
+      await ip('-n', names.server, 'addr', 'add', `10.77.21.${last}/24`, 'dev', 'eth0');
     await ip('-n', names.client, 'addr', 'add', '10.77.21.9/24', 'dev', 'eth0');
-    for (const name of Object.values(names)) await ip('-n', name, 'link', 'set', 'eth0', 'up');
+    for (const name of Object.values(names)) {
+      await ip('-n', name, 'link', 'set', 'eth0', 'up');
+      await nft(name, 'add', 'table', 'ip', 'weather');
+      await nft(name, 'add', 'chain', 'ip', 'weather', 'input', '{ type filter hook input priority 0; }');
+    }
   } catch (error) {
     await remove();
     throw error;
   }
   return {
     ...names,
-    async lose(percent) {
+    async lose(address, percent) {
       // On the way in at both ends: a drop on the way out is told to the sender, as no real loss is.
-      for (const name of Object.values(names)) {
-        const nft = (...words: string[]) => run('ip', ['netns', 'exec', name, 'nft', ...words]);
-        await nft('flush', 'ruleset');
-        await nft('add', 'table', 'ip', 'weather');
-        await nft('add', 'chain', 'ip', 'weather', 'input', '{ type filter hook input priority 0; }');
-        await nft(
-          'add',
-          'rule',
-          'ip',
-          'weather',
-          'input',
-          `meta l4proto udp numgen random mod 100 < ${percent} drop`,
-        );
+      for (const [name, end] of [
+        [names.server, 'daddr'],
+        [names.client, 'saddr'],
+      ] as const) {
+        const rule = `ip ${end} ${address} meta l4proto udp numgen random mod 100 < ${percent} drop`;
+        await nft(name, 'add', 'rule', 'ip', 'weather', 'input', rule);
       }
     },
     remove,

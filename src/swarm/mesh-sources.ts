@@ -91,6 +91,14 @@ export class MeshSource {
   }
 }
 
+/** Requests that one for `row` would wait behind: what it fetches for us over the WAN and what it holds do not hinder each other. */
+function loadOf(source: MeshSource, row: Row, asked: ReadonlySet<Row>): number {
+  const held = source.has(row);
+  let load = 0;
+  for (const other of asked) if (source.has(other) === held) load++;
+  return load;
+}
+
 export class MeshSources {
   readonly #core: LineCore;
   readonly #all = new Map<PeerId, MeshSource>();
@@ -136,12 +144,12 @@ export class MeshSources {
   }
 
   /** The source with the fewest requests that has the row; one of the whole image is spared for what nobody else has. */
-  cheapest(row: Row, loadOf: (source: PeerId) => number): PeerId | undefined {
+  cheapest(row: Row, wants: Pick<Wants, 'fetchedFrom'>): PeerId | undefined {
     let best: PeerId | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (const source of this.#all.values()) {
       if (!source.joined || !this.#mayBring(source, row)) continue;
-      const load = loadOf(source.ref.id);
+      const load = loadOf(source, row, wants.fetchedFrom(source.ref.id));
       const origin = source.complete || source.ref.id === this.#core.designated;
       const cost = origin && this.copies(row) > 0 ? load + PER_SOURCE : load;
       if (load >= (origin ? PER_ORIGIN : PER_SOURCE) || cost >= least) continue;

@@ -358,7 +358,7 @@ class Mesh implements LineMachine {
 
   /** The source with the fewest requests that has it; over the WAN when it is ours to cross and nobody has it. */
   #choose(row: Row): SourceId | undefined {
-    const best = this.#sources.cheapest(row, (id) => this.#wants.fetchedFrom(id).size);
+    const best = this.#sources.cheapest(row, this.#wants);
     if (best !== undefined || !crossesFor(this.#core, row)) return best;
     if (this.#sources.copies(row) > 0 || this.#sources.untold) return undefined;
     const { now, limits } = this.#core;

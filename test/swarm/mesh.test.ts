@@ -123,6 +123,15 @@ describe('what nobody holds', () => {
     expect(it.at(2, site('D', peer('D')))).toEqual(['fetch 0 from D']);
   });
 
+  it('does not hinder what the designated peer holds, nor the other way round', () => {
+    const it = mesh();
+    it.at(0, site('D', peer('D')), ...want(0, 1, 2, 3), open('D'), attached('D', { held: 0 }));
+    // One chunk is on its way over the WAN; of what D has meanwhile, one is asked for beside it.
+    const asked = fetches(it.at(2, says('D', { kind: 'have', row: 2 }), says('D', { kind: 'have', row: 3 })));
+    expect(asked).toHaveLength(1);
+    expect(['fetch 2 from D', 'fetch 3 from D']).toContain(asked[0]);
+  });
+
   it('is asked of the next one when another is designated; what its source holds stays there', () => {
     const it = mesh();
     it.at(0, site('D', peer('D')), ...want(0, 1), open('D'), attached('D', { held: 1 }), holds('D', 1));

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { agentFiles } from '../src/boot/agent-files.ts';
 import { cached, ROOT, recipeDigest } from '../tools/cache.ts';
 import { ensureHost } from '../tools/host.ts';
 import { type Base, ensureBase, type KernelKind, NBP_NAMES } from './base.ts';
@@ -31,22 +32,6 @@ export interface BootAssets {
   readonly folder: string;
   readonly provenance: Provenance;
 }
-
-/** Names at the boot host of one processor's agent: kernel, initramfs, and the two as one program of UEFI. */
-export function agentFiles(architecture: Architecture): { kernel: string; initramfs: string; uki: string } {
-  const suffix = architecture === 'x64' ? '' : `-${architecture}`;
-  return {
-    kernel: `vmlinuz${suffix}`,
-    initramfs: `initramfs${suffix}.img`,
-    uki: `peerboot-${architecture}.efi`,
-  };
-}
-
-/** It names no peer: the program is the same everywhere, so the agent looks for its peer itself. */
-const UKI_COMMAND_LINES: Readonly<Record<Architecture, string>> = {
-  x64: 'console=ttyS0,115200 console=tty0 quiet',
-  arm64: 'console=ttyAMA0,115200 console=tty0 quiet',
-};
 
 /** Builds what is not in the cache yet; with everything there it takes about a second. */
 export async function ensureBootAssets(wish: BootAssetsWish = {}): Promise<BootAssets> {
@@ -104,7 +89,7 @@ export async function ensureBootAssets(wish: BootAssetsWish = {}): Promise<BootA
 }
 
 /** Files whose text decides what is made of the bases. */
-const RECIPE = ['recipe.ts', 'shim.ts', 'uki.ts', '../src/boot/pe.ts'];
+const RECIPE = ['recipe.ts', 'shim.ts', 'uki.ts', '../src/boot/agent-files.ts', '../src/boot/pe.ts'];
 
 interface Part {
   readonly architecture: Architecture;
@@ -115,7 +100,7 @@ interface Part {
 
 /** Lays one processor's files into the folder, and tells what they are. */
 function lay({ architecture, base, front, shim }: Part, into: string, ours: ReadonlySet<string>): LaidFile[] {
-  const { kernel, initramfs, uki } = agentFiles(architecture);
+  const { kernel, initramfs, uki, console } = agentFiles(architecture);
   const version = peerbootVersion();
   const laid: LaidFile[] = [];
   const link = (from: string, file: LaidFile) => {
@@ -139,7 +124,8 @@ function lay({ architecture, base, front, shim }: Part, into: string, ours: Read
     stub: readFileSync(join(base.folder, 'stub.efi')),
     kernel: readFileSync(join(base.folder, 'vmlinuz')),
     initramfs: whole,
-    commandLine: UKI_COMMAND_LINES[architecture],
+    // It names no peer: the program is the same everywhere, so the agent looks for its peer itself.
+    commandLine: `console=${console} console=tty0 quiet`,
     version,
   });
   writeFileSync(join(into, uki), program);

@@ -1,6 +1,7 @@
 // Debian's shim, which firmware believes by Microsoft's signature, and the texts beside other people's loaders.
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { agentFiles } from '../src/boot/agent-files.ts';
 import { cached, recipeDigest, remove } from '../tools/cache.ts';
 import { describePackages, fetchPackage, unpackPackage } from '../tools/debian.ts';
 import { type Architecture, DEBIAN_NAMES } from './initramfs.ts';
@@ -35,11 +36,21 @@ export async function ensureShim(
 /** A signed iPXE of 2.0 runs it: it asks by DHCP as iPXE does, and so gets our script, whose address is nowhere here. */
 const AUTOEXEC = '#!ipxe\nautoboot || shell\n';
 
+const [X64, ARM64] = [agentFiles('x64'), agentFiles('arm64')];
+
 /** Debian's signed GRUB reads it from `/grub`, by TFTP alone, from the DHCP server's next-server. */
 const GRUB_CONFIG = `set timeout=0
+set kernel=/${X64.kernel}
+set initramfs=/${X64.initramfs}
+set console=${X64.console}
+if [ "$grub_cpu" = arm64 ]; then
+  set kernel=/${ARM64.kernel}
+  set initramfs=/${ARM64.initramfs}
+  set console=${ARM64.console}
+fi
 menuentry "Peerboot" {
-  linux /vmlinuz console=ttyS0,115200 console=tty0 quiet
-  initrd /initramfs.img
+  linux $kernel console=$console console=tty0 quiet
+  initrd $initramfs
 }
 `;
 

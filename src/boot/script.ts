@@ -2,6 +2,7 @@
 import type { Plan } from '../api/agent.ts';
 import { ROUTES } from '../api/routes.ts';
 import { assert } from '../base/errors.ts';
+import { type AgentArchitecture, agentFiles } from './agent-files.ts';
 
 /** What the screen of the machine shows about itself; every field may come from the machine, so from anybody. */
 export interface ScriptMachine {
@@ -21,6 +22,8 @@ export interface ScriptContext {
   readonly machine: ScriptMachine;
   /** Why it gets this plan, in words. */
   readonly reason: string;
+  /** Its processor, for which kernel and agent must be made; x64 when not said. */
+  readonly architecture?: AgentArchitecture;
   /** The agent as one program, where the firmware starts only what is signed; absent: kernel and initramfs. */
   readonly uki?: string | undefined;
   /** The agent is to be booted although there is only a plan to wait: it waits for approval, and shows a code. */
@@ -99,19 +102,20 @@ function steps(plan: Plan, context: ScriptContext): string[] {
 /** Kernel and agent. It says nothing of the image: the agent asks the peer, so that no command line decides. */
 function bootAgent(context: ScriptContext): string[] {
   const { base, uki } = context;
+  const { kernel, initramfs, console } = agentFiles(context.architecture ?? 'x64');
   const files = checkedBase(base) + ROUTES.files;
   if (uki !== undefined) return [`kernel ${STALLED} ${files}/${uki} || goto failed`, ...orAgain(context)];
   const words = [
-    'initrd=initramfs.img',
+    `initrd=${initramfs}`,
     `peerboot.peer=${base}`,
     `BOOTIF=01-${setting('netX/mac:hexhyp')}`,
-    'console=ttyS0,115200',
+    `console=${console}`,
     'console=tty0',
     'quiet',
   ];
   return [
-    `kernel ${STALLED} ${files}/vmlinuz ${words.join(' ')} || goto failed`,
-    `initrd ${STALLED} ${files}/initramfs.img || goto failed`,
+    `kernel ${STALLED} ${files}/${kernel} ${words.join(' ')} || goto failed`,
+    `initrd ${STALLED} ${files}/${initramfs} || goto failed`,
     ...orAgain(context),
   ];
 }

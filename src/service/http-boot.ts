@@ -7,6 +7,7 @@ import { parseIpv4 } from '../base/addresses.ts';
 import { PeerbootError } from '../base/errors.ts';
 import type { NamedFiles } from '../base/named-files.ts';
 import type { Clock } from '../base/time.ts';
+import { type AgentArchitecture, agentArchitecture, agentFiles } from '../boot/agent-files.ts';
 import { signedUki } from '../boot/chain.ts';
 import { type PlanDecision, WAIT_MS } from '../boot/plan.ts';
 import { renderScript, renderStartScript, type ScriptMachine } from '../boot/script.ts';
@@ -28,8 +29,11 @@ export interface BootRoutesOptions {
   readonly swarm?: ((localAddress: string) => CheckInAnswer['swarm']) | undefined;
 }
 
-/** A script boots the agent with these two. */
-export const AGENT_FILES = ['vmlinuz', 'initramfs.img'] as const;
+/** What a script needs to boot the agent of this processor, and is not there. */
+export function missingAgentFiles(architecture: AgentArchitecture, files: NamedFiles): readonly string[] {
+  const { kernel, initramfs } = agentFiles(architecture);
+  return [kernel, initramfs].filter((name) => files.get(name) === undefined);
+}
 
 /** Disks with many partitions make long check-ins: 64 disks of 16 partitions stay below. */
 const CHECK_IN_BYTES = 512 * 1024;
@@ -49,6 +53,7 @@ export function bootRoutes(app: FastifyInstance, options: BootRoutesOptions): vo
     const query = parseScriptQuery(request.url.slice(request.url.indexOf('?') + 1));
     const known = machines.observe({ kind: 'script', address: addressOf(request), query });
     const decision = (known === undefined ? undefined : machines.decide(known.id)) ?? UNTOLD;
+    const architecture = agentArchitecture(query.buildarch);
     const machine: ScriptMachine = {
       id: known?.id ?? 'unknown',
       mac: query.mac ?? known?.identity.macs[0],
@@ -56,14 +61,15 @@ export function bootRoutes(app: FastifyInstance, options: BootRoutesOptions): vo
       manufacturer: query.manufacturer,
       product: query.product,
     };
-    const { plan, reason, unapproved } = bootable(decision, files);
+    const { plan, reason, unapproved } = bootable(decision, architecture, files);
     const script = renderScript(plan, {
+      architecture,
       base: baseOf(request),
       others: options.others?.(machine.mac) ?? [],
       site,
       machine,
       reason,
-      ...(known?.chain === 'signed-ipxe' ? { uki: signedUki('x64') } : {}),
+      ...(known?.chain === 'signed-ipxe' ? { uki: signedUki(architecture) } : {}),
       // Only the agent can show a code and wait.
       bootsAgent: unapproved === true,
     });
@@ -121,12 +127,14 @@ const UNTOLD: PlanDecision = {
 };
 
 /** Without kernel and agent there is nothing to boot: say so and wait, rather than fail at each file. */
-function bootable(decision: PlanDecision, files: NamedFiles): PlanDecision {
+function bootable(
+  decision: PlanDecision,
+  architecture: AgentArchitecture,
+  files: NamedFiles,
+): PlanDecision {
   const needsAgent = decision.plan.kind === 'image' || decision.unapproved === true;
-  if (!needsAgent || AGENT_FILES.every((name) => files.get(name) !== undefined)) {
-    return decision;
-  }
-  const reason = 'PB-ASSETS-MISSING: this peer has no agent to boot, build its boot assets';
+  if (!needsAgent || missingAgentFiles(architecture, files).length === 0) return decision;
+  const reason = `PB-ASSETS-MISSING: this peer has no agent for ${architecture} to boot, build its boot assets`;
   return { plan: { kind: 'wait', retryAfterMs: WAIT_MS, reason }, reason, assignment: decision.assignment };
 }
 

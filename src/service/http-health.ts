@@ -2,7 +2,8 @@
 import type { FastifyInstance } from 'fastify';
 import { ROUTES } from '../api/routes.ts';
 import type { NamedFiles } from '../base/named-files.ts';
-import { AGENT_FILES } from './http-boot.ts';
+import { AGENT_ARCHITECTURES } from '../boot/agent-files.ts';
+import { missingAgentFiles } from './http-boot.ts';
 import type { CatalogueForHttp } from './http-ports.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -38,7 +39,9 @@ export function healthRoutes(app: FastifyInstance, options: HealthRoutesOptions)
 
 function filesCheck(files: NamedFiles): ReadyCheck {
   const names = new Set(files.list().map(({ name }) => name));
-  const missing = AGENT_FILES.filter((name) => !names.has(name));
+  // A site whose machines are all arm64 has no agent for x64.
+  const lacking = AGENT_ARCHITECTURES.map((architecture) => missingAgentFiles(architecture, files));
+  const missing = lacking.some((names) => names.length === 0) ? [] : (lacking[0] ?? []);
   const hasNbp = [...names].some((name) => /\.(k?k?pxe|efi)$/i.test(name));
   const lacks = [...missing, ...(hasNbp ? [] : ['an NBP (undionly.kpxe, snponly.efi)'])];
   const what = lacks.length === 0 ? `${names.size} boot files` : `PB-ASSETS-MISSING: ${lacks.join(', ')}`;

@@ -1,6 +1,6 @@
 // What a booting machine gets: start script, its own script, boot files, and the agent's plan.
 import { describe, expect, it } from 'vitest';
-import { checkIn, MAC, report, testPeer, UUID } from './peer.ts';
+import { checkIn, MAC, namedFiles, report, testPeer, UUID } from './peer.ts';
 
 const HOST = { host: '10.77.0.2:8067' };
 const query = `mac=52-54-00-12-34-56&uuid=${UUID}&serial=SN-1&manufacturer=Acme&product=Till&asset=&buildarch=i386&platform=pcbios`;
@@ -24,6 +24,27 @@ describe('scripts', () => {
     expect(answer.body).toContain('sanboot --no-describe --drive 0x80');
     expect(answer.body).not.toContain('vmlinuz');
     expect(machines.list()).toMatchObject([{ rung: 'script', identity: { uuid: UUID, macs: [MAC] } }]);
+  });
+
+  it('kernel and agent are those of its processor', async () => {
+    const files = namedFiles({
+      'vmlinuz-arm64': Buffer.from('kernel'),
+      'initramfs-arm64.img': Buffer.from('agent'),
+    });
+    const { http, assignments } = testPeer({ files });
+    assignments.put({
+      machine: MAC,
+      target: { kind: 'image', image: 'debian', disk: { allowNonBlank: false } },
+    });
+    const scriptOf = async (buildarch: string) => {
+      const url = `/boot/script.ipxe?${query.replace('i386', buildarch)}`;
+      return (await http.app.inject({ url, headers: HOST })).body;
+    };
+    const arm64 = await scriptOf('arm64');
+    expect(arm64).toContain('/boot/files/vmlinuz-arm64 initrd=initramfs-arm64.img ');
+    expect(arm64).toContain('console=ttyAMA0,115200');
+    expect(arm64).toContain('/boot/files/initramfs-arm64.img ');
+    expect(await scriptOf('x86_64')).toContain('PB-ASSETS-MISSING: this peer has no agent for x64');
   });
 
   it('an assigned machine gets kernel and agent', async () => {

@@ -246,6 +246,13 @@ describe('health', () => {
     });
   });
 
+  it('an agent for one kind of processor will do', async () => {
+    const names = ['vmlinuz-arm64', 'initramfs-arm64.img', 'peerboot-arm64.efi'];
+    const files = namedFiles(Object.fromEntries(names.map((name) => [name, Buffer.from('x')])));
+    const { checks } = (await testPeer({ files }).http.app.inject({ url: '/readyz' })).json();
+    expect(checks[0]).toEqual({ name: 'boot files', ok: true, what: '3 boot files' });
+  });
+
   it.each<[string, Parameters<typeof testPeer>[0], object]>([
     ['boot files', { files: namedFiles({ vmlinuz: Buffer.from('x') }) }, { state: 'valid' }],
     ['catalogue', {}, { state: 'none' }],

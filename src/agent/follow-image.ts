@@ -29,8 +29,8 @@ interface Begun {
   readonly tables: ImageTables;
 }
 
-/** Reports that one boot host may leave unanswered before another one is looked for. */
-const TRIES_OF_ONE = 5;
+/** Reports that one boot host may leave unanswered, each for as long as it takes to fail, before another one is looked for. */
+const TRIES_OF_ONE = 2;
 
 export interface FollowOptions {
   readonly bootId: string;
@@ -51,6 +51,10 @@ export class FollowImage {
   #servedBytes = 0;
   #diskName: string | undefined;
   #ticket: string | undefined;
+  /** As the boot host that was asked last calls this machine. */
+  #machine = '';
+  /** Reports in a row that nobody answered. */
+  #unheard = 0;
 
   /** Of the plan that is being followed. */
   get ticket(): string | undefined {
@@ -69,16 +73,17 @@ export class FollowImage {
     if (answer.swarm !== undefined) this.#ports.site.open(answer.swarm, { wan: answer.sources.length > 0 });
     const source = this.#ports.content.open(bases, this.#served);
     this.#ticket = plan.ticket;
+    this.#machine = answer.machine;
     if (plan.name !== undefined) this.#narrator.tell({ name: plan.name });
     try {
       const begun = await this.#begin(source, answer, plan);
       begun.imaging.receipt = receiptOf(answer.machine, plan);
-      const sealed = await this.#drive(answer.machine, plan, source, begun);
+      const sealed = await this.#drive(plan, source, begun);
       if (sealed === undefined) {
         await this.#giveUp(begun);
         return false;
       }
-      await this.#finish(answer.machine, plan, sealed);
+      await this.#finish(plan, sealed);
       return true;
     } finally {
       await source.close();
@@ -87,9 +92,10 @@ export class FollowImage {
 
   /** Shows the failure and tells the peer, once; whoever cannot be told now is told after the next try. */
   async failed(machine: string, error: PeerbootError): Promise<void> {
+    this.#machine = machine;
     this.#ports.log.error({ code: error.code, err: error }, 'failed');
     this.#narrator.fail(error);
-    await this.#report(machine);
+    await this.#report();
     if (this.#begun === undefined || this.#begun.imaging.canResume) return;
     this.#hopeless.set(this.#begun.attempt, error);
     await this.#giveUp(this.#begun);
@@ -147,12 +153,7 @@ export class FollowImage {
   }
 
   /** Undefined when the plan changed meanwhile. */
-  async #drive(
-    machine: string,
-    plan: ImagePlan,
-    source: Source,
-    { imaging, line }: Begun,
-  ): Promise<Sealed | undefined> {
+  async #drive(plan: ImagePlan, source: Source, { imaging, line }: Begun): Promise<Sealed | undefined> {
     let sealed: Sealed | undefined;
     let over = false;
     const work = imaging.run({ chunks: line.before(source), others: source }).then((result) => {
@@ -166,11 +167,17 @@ export class FollowImage {
       await Promise.race([ended, pause(this.#ports, this.#options.timing.reportMs)]);
       if (over) break;
       this.#show();
-      const next = await this.#report(machine);
-      if (next === 'restart' && (await this.#isOtherImage(plan, imaging))) return undefined;
+      const next = await this.#report();
+      const asks = next === 'restart' || this.#isForsaken();
+      if (asks && (await this.#isOtherImage(plan, imaging))) return undefined;
     }
     await work;
     return sealed;
+  }
+
+  /** Time to look for another boot host: who watches the machine must not lose sight of it. */
+  #isForsaken(): boolean {
+    return this.#unheard > 0 && this.#unheard % TRIES_OF_ONE === 0;
   }
 
   /**
@@ -180,6 +187,8 @@ export class FollowImage {
   async #isOtherImage(plan: ImagePlan, imaging: Imaging): Promise<boolean> {
     try {
       const { machine, plan: now } = await this.#options.ask();
+      this.#machine = machine;
+      this.#narrator.tell({ peer: this.#ports.peer.base });
       if (now.kind !== 'image') return false;
       if (now.image.name !== plan.image.name || now.image.version !== plan.image.version) return true;
       // The same image, assigned anew or by a peer that has forgotten: it goes on under the ticket of now.
@@ -192,7 +201,7 @@ export class FollowImage {
     }
   }
 
-  async #finish(machine: string, plan: ImagePlan, sealed: Sealed): Promise<void> {
+  async #finish(plan: ImagePlan, sealed: Sealed): Promise<void> {
     const { log, clock } = this.#ports;
     if (sealed.system !== undefined) {
       // Without an entry the firmware still finds the fallback program on the disk: no reason to fail.
@@ -203,9 +212,9 @@ export class FollowImage {
     this.#narrator.step('done');
     // A peer that does not hear of it would image the machine again when it next starts from the network.
     const until = clock.nowMs() + this.#options.timing.farewellMs;
-    for (let tries = 1; (await this.#report(machine)) === undefined && clock.nowMs() < until; tries++) {
+    while ((await this.#report()) === undefined && clock.nowMs() < until) {
       this.#narrator.tell({ note: 'Telling the peer, which does not answer' });
-      if (tries % TRIES_OF_ONE === 0 && (await this.#isKnownElsewhere())) break;
+      if (this.#isForsaken() && (await this.#isKnownElsewhere())) break;
       await pause(this.#ports, this.#options.timing.reportMs);
     }
     this.#narrator.tell({ note: undefined });
@@ -236,7 +245,7 @@ export class FollowImage {
     await begun.disk.close();
   }
 
-  async #report(machine: string): Promise<'go-on' | 'restart' | undefined> {
+  async #report(): Promise<'go-on' | 'restart' | undefined> {
     if (this.#begun !== undefined) {
       const { imaging, line } = this.#begun;
       this.#fetchedBytes = imaging.fetchedBytes;
@@ -249,13 +258,16 @@ export class FollowImage {
       servedBytes: this.#servedBytes,
     };
     try {
-      const report = this.#narrator.report(machine, this.#options.bootId, counts, this.#diskName);
+      const report = this.#narrator.report(this.#machine, this.#options.bootId, counts, this.#diskName);
       const proof = {
         ...(this.#ticket === undefined ? {} : { ticket: this.#ticket }),
         ...(this.#begun?.imaging.wiped === true ? { wiped: true } : {}),
       };
-      return (await this.#ports.peer.report({ ...report, ...proof })).next;
+      const { next } = await this.#ports.peer.report({ ...report, ...proof });
+      this.#unheard = 0;
+      return next;
     } catch (error) {
+      this.#unheard += 1;
       this.#ports.log.info({ err: error }, 'report not delivered');
       return undefined;
     }

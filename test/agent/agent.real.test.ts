@@ -46,6 +46,16 @@ async function peerOf(
   return peer;
 }
 
+/** An image with room for a receipt, the boot host that serves it, and another one that has it, too. */
+async function twoHosts(): Promise<{ own: SignedTree; other: LabPeer; peer: LabPeer }> {
+  const plain = gptImage(IMAGE_BYTES, 8);
+  plain.fill(0, RECEIPT_OFFSET, RECEIPT_OFFSET + 512);
+  const own = await signedTree(plain);
+  const other = await peerOf(own, { ...image, ticket: 'ghi.jkl' });
+  const peer = await peerOf(own, { ...image, ticket: 'abc.def' }, [`${other.base}/content`]);
+  return { own, other, peer };
+}
+
 const failure = (target: TestTarget) => target.screens.at(-1)?.failure?.code;
 const fails = (target: TestTarget, code: string) =>
   until(() => failure(target) === code, {
@@ -169,12 +179,8 @@ describe('sources', () => {
     expect(sentTwice(peer)).toBe(0);
   });
 
-  it('goes on when its boot host dies for good, and shows another one its finished disk', async () => {
-    const plain = gptImage(IMAGE_BYTES, 8);
-    plain.fill(0, RECEIPT_OFFSET, RECEIPT_OFFSET + 512);
-    const own = await signedTree(plain);
-    const other = await peerOf(own);
-    const peer = await peerOf(own, { ...image, ticket: 'abc.def' }, [`${other.base}/content`]);
+  it('goes on when its boot host dies for good, and tells another one, under whose ticket it finishes', async () => {
+    const { own, other, peer } = await twoHosts();
     peer.beforeChunk = async (count) => {
       if (count === 12) await peer.kill();
     };
@@ -182,6 +188,23 @@ describe('sources', () => {
     await target.over;
     expect(target.left).toEqual(['reboot']);
     expect(peer.reports.some(({ rung }) => rung === 'done')).toBe(false);
+    expect(other.checkIns.at(0)?.ticket).toBe('abc.def');
+    expect(other.reports.some(({ rung }) => rung !== 'done')).toBe(true);
+    expect(other.reports.at(-1)).toMatchObject({ rung: 'done', ticket: 'ghi.jkl' });
+    expect(other.checkIns).toHaveLength(1);
+  });
+
+  it('shows another boot host its finished disk when its own dies before it hears of that', async () => {
+    const { own, other, peer } = await twoHosts();
+    const others: LabPeer[] = [];
+    peer.beforeChunk = async (count) => {
+      if (count === 12) await peer.kill();
+    };
+    const target = startTarget(peer, own, { others });
+    await until(() => target.screens.at(-1)?.step === 'done', { timeoutMs: 20_000, what: 'a sealed disk' });
+    others.push(other);
+    await target.over;
+    expect(target.left).toEqual(['reboot']);
     expect(other.checkIns.at(-1)?.disks[0]?.content.receipt).toMatchObject({ ticket: 'abc' });
   });
 

@@ -11,6 +11,8 @@ export const MachineView = z.object({
   firmware: z.string().optional(),
   /** Which way its firmware was given to the agent: `ipxe`, `uki`, `shim`, `signed-ipxe`, `grub`. */
   chain: z.string().optional(),
+  /** How the last offer to its firmware was worded, and why: `offered-file (it asked again)`. */
+  dialect: z.string().optional(),
   rung: z.enum([...RUNGS, 'failed', 'idle']),
   /** Wall-clock ms at which each rung was first reached in this boot. */
   reachedMs: z.partialRecord(z.enum([...RUNGS, 'failed', 'idle']), z.number()),

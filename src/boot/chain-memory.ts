@@ -1,12 +1,19 @@
 // Remembers of each machine what its chain depends on: whether its firmware refuses what nobody signed.
-import type { Mac } from '../base/addresses.ts';
+import { type Mac, parseMac } from '../base/addresses.ts';
 import type { Chain, ChainFacts, FirstFile } from './chain.ts';
 import type { MachineEvent } from './progress.ts';
 
 const MOST_MACHINES = 4096;
 
+/** What is known of one machine's firmware; of two rows about the same the later one holds. */
+export interface SecureBootRow {
+  readonly mac: Mac;
+  readonly enforced: boolean;
+  /** Wall clock. */
+  readonly atMs: number;
+}
+
 interface Remembered {
-  secureBoot: boolean;
   given: FirstFile;
   /** It has fetched that, and nothing was heard of it since: what runs, speaks. */
   fetched: boolean;
@@ -20,9 +27,35 @@ interface Remembered {
 export class ChainMemory {
   readonly #machines = new Map<Mac, Remembered>();
   readonly #addresses = new Map<string, Mac>();
+  /** Those that enforce Secure Boot, or once did: what is kept and shared between boot hosts. */
+  readonly #secureBoot = new Map<Mac, SecureBootRow>();
+  #changes = 0;
 
   facts(mac: Mac | undefined): ChainFacts {
-    return { secureBoot: mac !== undefined && this.#machines.get(mac)?.secureBoot === true };
+    return { secureBoot: mac !== undefined && this.#secureBoot.get(mac)?.enforced === true };
+  }
+
+  /** Grows with everything that is worth keeping. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  list(): readonly SecureBootRow[] {
+    return [...this.#secureBoot.values()];
+  }
+
+  /** Takes over rows that are later than ours; how many they were. */
+  adopt(rows: readonly SecureBootRow[]): number {
+    const news = rows.filter(({ mac, atMs }) => atMs > (this.#secureBoot.get(mac)?.atMs ?? -1));
+    for (const row of news) this.#put(row);
+    return news.length;
+  }
+
+  /** Undefined: of all machines. How many were taken to enforce it. */
+  forget(mac: Mac | undefined, wallMs: number): number {
+    const rows = this.list().filter((row) => row.enforced && (mac === undefined || row.mac === mac));
+    for (const row of rows) this.#learn(row.mac, false, wallMs);
+    return rows.length;
   }
 
   /** The chain that its firmware was given last. */
@@ -31,22 +64,22 @@ export class ChainMemory {
   }
 
   /** The firmware itself (no iPXE) begins to look for a boot server: call it before `facts`. */
-  firmwareAsks(mac: Mac): void {
+  firmwareAsks(mac: Mac, wallMs: number): void {
     const known = this.#machines.get(mac);
     if (known?.fetched !== true) return;
-    if (known.given.chain === 'ipxe') known.secureBoot = true;
+    if (known.given.chain === 'ipxe') this.#learn(mac, true, wallMs);
     known.fetched = false;
   }
 
   gave(mac: Mac, given: FirstFile): void {
     const known = this.#machines.get(mac);
     this.#machines.delete(mac);
-    this.#machines.set(mac, { secureBoot: false, fetched: false, ...known, given });
+    this.#machines.set(mac, { fetched: false, ...known, given });
     if (this.#machines.size > MOST_MACHINES) forgetOldest(this.#machines);
   }
 
   /** What the services tell of machines, in order. */
-  observe(event: MachineEvent): void {
+  observe(event: MachineEvent, wallMs: number): void {
     switch (event.kind) {
       case 'dhcp':
         if (event.address !== undefined) {
@@ -62,22 +95,41 @@ export class ChainMemory {
         return;
       }
       case 'script':
-        this.#runs(event.query.mac);
+        this.#runs(event.query.mac, undefined, wallMs);
         return;
       case 'check-in':
-        for (const mac of event.checkIn.identity.macs) this.#runs(mac, event.checkIn.secureBoot);
+        for (const mac of event.checkIn.identity.macs) {
+          this.#runs(mac, event.checkIn.secureBoot, wallMs);
+        }
         return;
       case 'report':
         return;
     }
   }
 
-  /** What was fetched speaks: it was not refused. */
-  #runs(mac: string | undefined, secureBoot?: boolean): void {
-    const known = this.#machines.get(mac as Mac);
-    if (known === undefined) return;
-    known.fetched = false;
-    known.secureBoot = secureBoot ?? false;
+  /** What was fetched speaks: it was not refused. Only the agent knows whether Secure Boot is on; a script of an iPXE that nobody signed says that it is not. */
+  #runs(text: string | undefined, secureBoot: boolean | undefined, wallMs: number): void {
+    const mac = parseMac(text ?? '');
+    if (mac === undefined) return;
+    const known = this.#machines.get(mac);
+    if (known !== undefined) known.fetched = false;
+    const enforced = secureBoot ?? (known?.given.chain === 'ipxe' ? false : undefined);
+    if (enforced !== undefined) this.#learn(mac, enforced, wallMs);
+  }
+
+  /** That a machine never enforced it is not worth a row. */
+  #learn(mac: Mac, enforced: boolean, wallMs: number): void {
+    const row = this.#secureBoot.get(mac);
+    if ((row?.enforced ?? false) === enforced) return;
+    // Clocks may go back; what is learnt later holds all the same.
+    this.#put({ mac, enforced, atMs: Math.max(wallMs, (row?.atMs ?? 0) + 1) });
+  }
+
+  #put(row: SecureBootRow): void {
+    this.#changes += 1;
+    this.#secureBoot.delete(row.mac);
+    this.#secureBoot.set(row.mac, row);
+    if (this.#secureBoot.size > MOST_MACHINES) forgetOldest(this.#secureBoot);
   }
 }
 

@@ -11,7 +11,7 @@ import {
   parseVendorClass,
   type VendorClassName,
 } from '../dhcp/pxe.ts';
-import { corrections } from './quirks.ts';
+import { quirksOf } from './quirks.ts';
 
 /** Processor and firmware that an NBP must be made for. */
 export type BootArchitecture = 'bios' | 'uefi-ia32' | 'uefi-x64' | 'uefi-arm32' | 'uefi-arm64';
@@ -81,7 +81,7 @@ export function classifyClient(packet: DhcpPacket): BootClient | NotBootClient {
     ...(readOption(packet.options, OPTIONS.clientArchitecture) ?? []),
     ...(vendorClass.architecture === undefined ? [] : [vendorClass.architecture]),
   ];
-  const codes = named.map((code) => corrections(packet, code).architecture ?? code);
+  const codes = named.map((code) => quirksOf(packet, code).architecture ?? code);
   const ipxe = ipxeOf(packet);
   const known = codes.map((code) => ARCHITECTURES.get(code)).find((entry) => entry !== undefined);
   if (known === undefined) return { kind: 'unknown-architecture', identity, architectures: named };

@@ -16,6 +16,7 @@ import { BOOT_REPLY, BOOT_REQUEST, type DhcpPacket } from '../dhcp/packet.ts';
 import { encodeSuboptions, IPXE_PRIORITY, PXE_DISCOVERY_CONTROL, USE_OFFERED_FILE } from '../dhcp/pxe.ts';
 import { type ChainFacts, type ChainRule, chooseChain, type FirstFile, wantedFiles } from './chain.ts';
 import { type BootClient, isBootClient, type NotBootClient } from './client.ts';
+import { type Dialect, dialectRule } from './quirks.ts';
 
 /** A file that TFTP and HTTP serve. */
 export interface BootAsset {
@@ -37,6 +38,8 @@ export interface ReplyContext {
   readonly arrivedPort: ServerPort;
   readonly chainRules: readonly ChainRule[];
   readonly chainFacts: ChainFacts;
+  /** How an offer to a firmware on port 67 is worded; absent: as the rules say (see boot/quirks). */
+  readonly dialect?: Dialect | undefined;
   /** This ROM is iPXE but shall be given an NBP as if it were not (see `RomMemory`). */
   readonly chain: boolean;
 }
@@ -154,7 +157,9 @@ function reply(
   if (machine?.length === 17) options.set(OPTIONS.clientMachine.code, machine);
   const relay = request.options.get(OPTIONS.relayInformation.code);
   if (relay !== undefined) options.set(OPTIONS.relayInformation.code, relay);
-  if (client.kind === 'bios-rom') options.set(OPTIONS.vendorOptions.code, USE_THIS_FILE);
+  if (dialectOf(request, client, context) === 'offered-file') {
+    options.set(OPTIONS.vendorOptions.code, USE_THIS_FILE);
+  }
   if (client.kind === 'ipxe') options.set(OPTIONS.ipxe.code, preferUs(context.priority));
   const blocks = Math.ceil((boot.sizeBytes ?? Number.POSITIVE_INFINITY) / 512);
   // Lets EDK2 skip its size probe; 16 bits count no more than 32 MiB.
@@ -177,7 +182,14 @@ function reply(
   };
 }
 
-/** A BIOS ROM without this goes on to 4011 and ends in PXE-E55. UEFI gets none: old EDK2 drops offers that have it. */
+/** Undefined for clients that know no port 4011. Our answers there are as the rules say: the offer was taken. */
+function dialectOf(request: DhcpPacket, client: BootClient, context: ReplyContext): Dialect | undefined {
+  if (client.kind !== 'bios-rom' && client.kind !== 'uefi-rom') return undefined;
+  const told = context.arrivedPort === PXE_PORT ? undefined : context.dialect;
+  return told ?? dialectRule(request, client.kind).dialect;
+}
+
+/** Skip discovery, fetch the file named here (PXE 2.1 table 2-1). */
 const USE_THIS_FILE = encodeSuboptions(
   new Map([[PXE_DISCOVERY_CONTROL, Uint8Array.of(USE_OFFERED_FILE)]]),
   'end',

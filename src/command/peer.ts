@@ -11,13 +11,15 @@ import type { FileSource } from '../chunk/ports.ts';
 import { askImaged } from '../io/ask-peer.ts';
 import { openChunkStore } from '../io/chunk-files.ts';
 import { systemClock, systemTimers } from '../io/clock.ts';
+import { openFirmwareStore } from '../io/firmware-store.ts';
+import { sha256 } from '../io/hash.ts';
 import { type Config, LOCAL_BOOT } from '../io/config-keys.ts';
 import { createHttpSource, type HttpSource } from '../io/http-source.ts';
 import { chooseInterfaces, type HostInterface } from '../io/interfaces.ts';
 import { openLedgerStore } from '../io/ledger-store.ts';
 import { openMachineStore } from '../io/machine-store.ts';
 import { loadNamedFiles } from '../io/named-files.ts';
-import { askOrders, createProver } from '../io/order-proof.ts';
+import { askFirmware, askOrders, createProver } from '../io/order-proof.ts';
 import { openOrderStore } from '../io/order-store.ts';
 import { createOrderedSource } from '../io/ordered-source.ts';
 import { ensureFolder } from '../io/state-folder.ts';
@@ -31,6 +33,7 @@ import { createDhcpService } from '../service/dhcp-service.ts';
 import { createDoctor } from '../service/doctor.ts';
 import { judgedMachines } from '../service/doctor-machines.ts';
 import { createHttpService } from '../service/http-service.ts';
+import { createFirmwareMemory } from '../service/firmware-memory.ts';
 import { createElsewhere } from '../service/imaged-elsewhere.ts';
 import { createLedger } from '../service/ledger.ts';
 import { createMachines, type Machines } from '../service/machines.ts';
@@ -136,7 +139,14 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     log: part('machines'),
   });
   const title = siteTitle(config, interfaces);
-  const chainMemory = new ChainMemory();
+  const firmware = createFirmwareMemory({
+    store: openFirmwareStore(join(config.stateDir, 'firmware.json'), part('machines')),
+    hosts: () => site.bootHosts(),
+    ask: (host) => askFirmware(host, prove),
+    clock,
+    timers,
+    log: part('machines'),
+  });
   const registry = createMachines({
     store: memory,
     assignments,
@@ -152,7 +162,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     clock,
     log: part('machines'),
   });
-  const machines = chainedMachines(registry, chainMemory);
+  const machines = chainedMachines(registry, firmware);
   undo.push(every(SWEEP_MS, () => machines.sweep()));
 
   let httpPort = config.httpPort;
@@ -178,6 +188,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     addresses: () => interfaces.map((one) => one.address),
     mayAnswer: (mac) => mac === undefined || site.turns.rank(mac) !== undefined,
     clock,
+    onReply: firmware.heardReply,
     timers,
     log: part('doctor'),
   });
@@ -189,7 +200,10 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     clock,
     timers,
     onMachineEvent: (event) => void machines.observe(event),
-    onFact: doctor.observe,
+    onFact(fact) {
+      doctor.observe(fact);
+      if (fact.kind === 'tftp-request') firmware.heard({ kind: 'fetches', address: fact.client.address });
+    },
   });
   const addresses = openAddresses({
     config,
@@ -205,7 +219,8 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     assets: assets.list(),
     observe: config.observe,
     chainRules: config.chain === 'auto' ? config.chains : [...config.chains, { chain: config.chain }],
-    chains: chainsOf(registry, chainMemory),
+    chains: chainsOf(registry, firmware),
+    dialects: firmware,
     turns: site.turns,
     log: part('dhcp'),
     clock,
@@ -237,6 +252,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     clock,
     timers,
     log: part('http'),
+    firmware: { ...firmware, prove },
   });
 
   await Promise.race([catalogue.refresh(), waitMs(FIRST_CATALOGUE_MS)]);
@@ -257,6 +273,8 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     undo.push(() => tftp.stop());
   }
   await doctor.start();
+  firmware.start();
+  undo.push(() => firmware.stop());
   undo.push(() => doctor.stop());
   await dhcp.start();
   undo.push(() => dhcp.stop());

@@ -1,5 +1,6 @@
 // Proves that a question or an answer between boot hosts comes from one that has the site's admin token, which never travels itself.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { firmwareProofText } from '../api/firmware.ts';
 import { ORDER_PROOF_HEADER, ROUTES } from '../api/routes.ts';
 import type { Ipv4 } from '../base/addresses.ts';
 
@@ -11,17 +12,43 @@ export function createProver(adminToken: string): (text: string) => string {
   return (text) => createHmac('sha256', adminToken).update(`peerboot orders ${text}`).digest('hex');
 }
 
+interface Host {
+  readonly address: Ipv4;
+  readonly httpPort: number;
+}
+
 /** JSON of another boot host's orders; undefined when it is silent, or its answer is not proved for our question. */
-export async function askOrders(
-  host: { readonly address: Ipv4; readonly httpPort: number },
-  prove: (text: string) => string,
-): Promise<unknown> {
+export function askOrders(host: Host, prove: (text: string) => string): Promise<unknown> {
+  return askProved(host, ROUTES.siteOrders, {
+    ask: (nonce) => ({ [ORDER_PROOF_HEADER]: prove(`ask ${nonce}`) }),
+    wanted: (nonce, body) => prove(`answer ${nonce} ${body}`),
+  });
+}
+
+/** What another boot host has learnt of firmwares, in JSON; `prove` absent: whoever answers there is believed. */
+export function askFirmware(host: Host, prove: ((text: string) => string) | undefined): Promise<unknown> {
+  return askProved(host, ROUTES.siteFirmware, {
+    ask: () => ({}),
+    ...(prove === undefined
+      ? {}
+      : { wanted: (nonce: string, body: string) => prove(firmwareProofText(nonce, body)) }),
+  });
+}
+
+interface Proofs {
+  /** Headers of the question. */
+  ask(nonce: string): Record<string, string>;
+  /** The only proof that is believed of an answer; absent: none is asked for. */
+  wanted?(nonce: string, body: string): string;
+}
+
+async function askProved(host: Host, path: string, proofs: Proofs): Promise<unknown> {
   const nonce = randomBytes(16).toString('hex');
   try {
     const { request } = await import('undici');
-    const url = `http://${host.address}:${host.httpPort}${ROUTES.siteOrders}?nonce=${nonce}`;
+    const url = `http://${host.address}:${host.httpPort}${path}?nonce=${nonce}`;
     const { statusCode, headers, body } = await request(url, {
-      headers: { [ORDER_PROOF_HEADER]: prove(`ask ${nonce}`) },
+      headers: proofs.ask(nonce),
       signal: AbortSignal.timeout(ANSWER_MS),
     });
     const pieces: Buffer[] = [];
@@ -32,13 +59,16 @@ export async function askOrders(
       pieces.push(piece);
     }
     const text = Buffer.concat(pieces).toString('utf8');
-    const given = Buffer.from(String(headers[ORDER_PROOF_HEADER] ?? ''));
-    const wanted = Buffer.from(prove(`answer ${nonce} ${text}`));
-    if (statusCode !== 200 || given.length !== wanted.length || !timingSafeEqual(given, wanted))
-      return undefined;
-    return JSON.parse(text);
+    const wanted = proofs.wanted?.(nonce, text);
+    const isProved = wanted === undefined || isSame(String(headers[ORDER_PROOF_HEADER] ?? ''), wanted);
+    return statusCode === 200 && isProved ? JSON.parse(text) : undefined;
   } catch {
     // Refused, too slow or no JSON: it is asked again in a while.
     return undefined;
   }
+}
+
+function isSame(given: string, wanted: string): boolean {
+  const [a, b] = [Buffer.from(given), Buffer.from(wanted)];
+  return a.length === b.length && timingSafeEqual(a, b);
 }

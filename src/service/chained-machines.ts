@@ -1,15 +1,22 @@
-// The registry of machines with each one's chain, and the memory of chains told of all that the registry hears.
+// The registry of machines with each one's chain and dialect, and the memory of firmwares told of all that the registry hears.
 import type { MachineView } from '../api/machines.ts';
 import type { Mac } from '../base/addresses.ts';
-import type { ChainMemory } from '../boot/chain-memory.ts';
+import { describeDialect } from '../boot/dialect-memory.ts';
 import type { ChainsPort } from './dhcp-service.ts';
+import type { FirmwareMemory } from './firmware-memory.ts';
 import type { Machines } from './machines.ts';
 
-/** The same registry: its views carry `chain`, the way that the machine's firmware was given last. */
-export function chainedMachines(machines: Machines, memory: ChainMemory): Machines {
+/** The same registry: its views carry `chain` and `dialect`, the way that the machine's firmware was given last, and in which words. */
+export function chainedMachines(machines: Machines, memory: FirmwareMemory): Machines {
   function chained(view: MachineView): MachineView {
-    const chain = view.identity.macs.map((mac) => memory.chainOf(mac)).find((one) => one !== undefined);
-    return chain === undefined ? view : { ...view, chain };
+    const { macs } = view.identity;
+    const chain = macs.map((mac) => memory.chainOf(mac)).find((one) => one !== undefined);
+    const choice = memory.dialectOf(macs);
+    return {
+      ...view,
+      ...(chain === undefined ? {} : { chain }),
+      ...(choice === undefined ? {} : { dialect: describeDialect(choice) }),
+    };
   }
   const orNone = (view: MachineView | undefined) => (view === undefined ? undefined : chained(view));
   return {
@@ -30,13 +37,13 @@ export function chainedMachines(machines: Machines, memory: ChainMemory): Machin
 }
 
 /** What the DHCP service asks of both. */
-export function chainsOf(machines: Machines, memory: ChainMemory): ChainsPort {
+export function chainsOf(machines: Machines, memory: FirmwareMemory): ChainsPort {
   return {
-    firmwareAsks: (mac) => memory.firmwareAsks(mac),
-    gave: (mac, first) => memory.gave(mac, first),
+    firmwareAsks: memory.firmwareAsks,
+    gave: memory.gaveFile,
     facts(mac: Mac | undefined) {
       const tags = mac === undefined ? undefined : machines.find(mac)?.tags;
-      return { ...memory.facts(mac), ...(tags === undefined ? {} : { tags }) };
+      return { secureBoot: memory.enforcesSecureBoot(mac), ...(tags === undefined ? {} : { tags }) };
     },
   };
 }

@@ -6,8 +6,16 @@ import { LogLimit } from '../base/log-limit.ts';
 import type { Clock } from '../base/time.ts';
 import type { ChainFacts, ChainRule, FirstFile } from '../boot/chain.ts';
 import { type BootClient, classifyClient, isBootClient, type NotBootClient } from '../boot/client.ts';
+import {
+  type Asked,
+  type DialectChoice,
+  type DialectFactHeard,
+  describeDialect,
+} from '../boot/dialect-memory.ts';
+import { fingerprintOf } from '../boot/fingerprint.ts';
 import { isDoctorsQuestion } from '../boot/probe.ts';
 import type { MachineEvent } from '../boot/progress.ts';
+import { type Dialect, dialectRule } from '../boot/quirks.ts';
 import { type BootAsset, decideReply, type IgnoreReason, type ReplyDecision } from '../boot/reply.ts';
 import { RomMemory } from '../boot/rom-memory.ts';
 import { offerPriority } from '../boot/turns.ts';
@@ -33,6 +41,8 @@ export interface DhcpServiceOptions {
   readonly chainRules?: readonly ChainRule[];
   /** What the chain of a machine depends on; absent: nothing is known of any. */
   readonly chains?: ChainsPort;
+  /** How offers are worded for each machine; absent: as the rules say. */
+  readonly dialects?: DialectsPort;
   /** Gives addresses, too: there is no other DHCP server. */
   readonly addresses?: Pick<AddressService, 'receive'>;
   /** Whose turn it is among the site's boot hosts; absent: always ours, at once. */
@@ -47,6 +57,13 @@ export interface ChainsPort {
   firmwareAsks(mac: Mac): void;
   facts(mac: Mac | undefined): ChainFacts;
   gave(mac: Mac, first: FirstFile): void;
+}
+
+/** `boot/dialect-memory`. */
+export interface DialectsPort {
+  asked(asked: Asked): DialectChoice;
+  gaveDialect(mac: Mac, dialect: Dialect): void;
+  heard(fact: DialectFactHeard): void;
 }
 
 export interface HeardServer {
@@ -130,6 +147,7 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
       options.chains?.firmwareAsks(mac);
     }
     const chainFacts = options.chains?.facts(mac) ?? { secureBoot: false };
+    const choice = boots ? chooseDialect(packet, client, listener.port) : undefined;
     const chaining = isBootClient(client) && (chain?.shallChain(client, packet.xid, clock.nowMs()) ?? false);
     const rank = options.turns === undefined || mac === undefined ? 0 : options.turns.rank(mac);
     const answers: (() => void)[] = [];
@@ -144,9 +162,12 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
         arrivedPort: listener.port,
         chainRules: options.chainRules ?? [],
         chainFacts,
+        dialect: choice?.dialect,
         chain: chaining,
       });
-      if (decision.kind === 'reply') answers.push(() => perform(decision, served, listener.port, client));
+      if (decision.kind === 'reply') {
+        answers.push(() => perform(decision, served, listener.port, client, choice));
+      }
       return decision;
     });
     const given = decisions.find((decision) => decision.kind === 'reply')?.first;
@@ -175,13 +196,16 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
     served: ServedInterface,
     port: ServerPort,
     client: BootClient | NotBootClient,
+    choice: DialectChoice | undefined,
   ): void {
     const { destination, file } = decision;
+    const { mac } = client.identity;
     const fields = () => ({
       ...client.identity,
       client: client.kind,
       file,
       ...(decision.first === undefined ? {} : { chain: decision.first.chain }),
+      ...(choice === undefined ? {} : { dialect: describeDialect(choice) }),
       to: `${destination.address}:${destination.port}`,
       interface: served.name,
       port,
@@ -191,6 +215,7 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
       return;
     }
     replies += 1;
+    if (choice !== undefined && mac !== undefined) options.dialects?.gaveDialect(mac, choice.dialect);
     note('info', 'answered', fields, 'answered boot request');
     sendFrom(served, port, encodePacket(decision.packet), destination, fields);
   }
@@ -209,6 +234,31 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
         sendErrors += 1;
         note('warn', 'send-error', () => ({ ...fields(), error: String(error) }), 'could not answer');
       });
+  }
+
+  /** What the packet tells of the machine's firmware; and, of a firmware's DISCOVER, how to answer it. */
+  function chooseDialect(
+    packet: DhcpPacket,
+    client: BootClient | NotBootClient,
+    port: ServerPort,
+  ): DialectChoice | undefined {
+    const { dialects } = options;
+    const { mac } = client.identity;
+    const type = readOption(packet.options, OPTIONS.messageType);
+    if (dialects === undefined || mac === undefined) return undefined;
+    if (client.kind !== 'bios-rom' && client.kind !== 'uefi-rom') {
+      // HTTP Boot is the same firmware's next try.
+      if (client.kind !== 'http-rom') dialects.heard({ kind: 'runs', mac });
+    } else if (port === PXE_PORT) {
+      dialects.heard({ kind: 'asked-4011', mac, address: packet.ciaddr });
+    } else if (type === 'REQUEST') {
+      const address = readOption(packet.options, OPTIONS.requestedAddress);
+      dialects.heard({ kind: 'chose', mac, address });
+    } else if (type === 'DISCOVER') {
+      const fingerprint = fingerprintOf(packet, client.architecture);
+      return dialects.asked({ mac, xid: packet.xid, fingerprint, rule: dialectRule(packet, client.kind) });
+    }
+    return undefined;
   }
 
   /** Broadcast REQUESTs tell which server a machine chose, and which address it got from there. */

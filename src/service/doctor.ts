@@ -8,7 +8,7 @@ import { BootAttempts } from '../boot/attempts.ts';
 import type { Observed } from '../boot/observed.ts';
 import { type Attempt, VERDICTS, type Verdict } from '../boot/verdict.ts';
 import { DHCP_CLIENT_PORT, type Endpoint } from '../dhcp/destination.ts';
-import { BOOT_REPLY, decodePacket } from '../dhcp/packet.ts';
+import { BOOT_REPLY, type DhcpPacket, decodePacket } from '../dhcp/packet.ts';
 import type { OpenUdp, UdpSocket } from '../dhcp/ports.ts';
 
 export interface DoctorOptions {
@@ -18,6 +18,8 @@ export interface DoctorOptions {
   readonly addresses: () => readonly Ipv4[];
   /** Are we a boot host, for this machine? What nobody answers is only a boot host's to tell. Absent: always. */
   readonly mayAnswer?: (mac: Mac | undefined) => boolean;
+  /** What a DHCP server answered, heard on port 68. */
+  readonly onReply?: (packet: DhcpPacket) => void;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Log;
@@ -146,6 +148,7 @@ export function createDoctor(options: DoctorOptions): Doctor {
             if (packet instanceof WireError || packet.op !== BOOT_REPLY) return;
             // Our own offers come back from the broadcast; a DHCP server on this very host gives an address with its own.
             if (packet.yiaddr === ANY_ADDRESS && options.addresses().includes(source.address)) return;
+            options.onReply?.(packet);
             step({
               kind: 'dhcp',
               packet,

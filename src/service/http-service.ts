@@ -14,6 +14,7 @@ import { answerErrors } from './http-errors.ts';
 import { reportFacts } from './http-facts.ts';
 import { healthRoutes, type ReadyCheck } from './http-health.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits, limitConnections } from './http-limits.ts';
+import { type FirmwareForHttp, firmwareAdminRoutes, firmwareSiteRoute } from './http-firmware.ts';
 import { machineOpenRoutes } from './http-machines.ts';
 import { type OrdersForHttp, orderRoutes } from './http-orders.ts';
 import type { CatalogueForHttp, ContentForHttp, StatsSuppliers } from './http-ports.ts';
@@ -46,6 +47,8 @@ export interface HttpServiceOptions {
   readonly checks?: () => readonly ReadyCheck[];
   readonly stats?: StatsSuppliers;
   /** Limit of what leaves for the LAN. */
+  /** What is learnt of firmwares. */
+  readonly firmware?: FirmwareForHttp | undefined;
   readonly lan?: LanPace | undefined;
   /** Without it there are no routes of the site: a peer alone. */
   readonly siteRoutes?: SiteForHttp | undefined;
@@ -133,9 +136,11 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
   return {
     app,
     async start() {
+    if (options.firmware !== undefined) firmwareAdminRoutes(scope, options.firmware);
       try {
         // All addresses: an endpoint's own may change by DHCP while we run. `limitConnections` refuses the others.
         await app.listen({ port, host: '0.0.0.0' });
+  if (options.firmware !== undefined) firmwareSiteRoute(app, options.firmware);
       } catch (error) {
         throw asPortError(error, port);
       }

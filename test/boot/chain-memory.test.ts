@@ -9,9 +9,9 @@ import { checkIn, report } from '../service/peer.ts';
 const MAC = '52:54:00:77:00:01' as Mac;
 const ADDRESS = '10.77.0.50';
 const fetched = (memory: ChainMemory, name: string, address = ADDRESS) =>
-  memory.observe({ kind: 'file', address, name, via: 'tftp' });
+  memory.observe({ kind: 'file', address, name, via: 'tftp' }, 0);
 const asked = (memory: ChainMemory, mac = MAC, address: string | undefined = ADDRESS) =>
-  memory.observe({ kind: 'dhcp', mac, address: address as never });
+  memory.observe({ kind: 'dhcp', mac, address: address as never }, 0);
 
 /** It was given this chain, and fetched its file whole. */
 function given(chain: 'ipxe' | 'uki', name = 'snponly.efi'): ChainMemory {
@@ -25,7 +25,7 @@ function given(chain: 'ipxe' | 'uki', name = 'snponly.efi'): ChainMemory {
 describe('a machine', () => {
   it('that was never heard of has no chain and no Secure Boot', () => {
     const memory = new ChainMemory();
-    memory.firmwareAsks(MAC);
+    memory.firmwareAsks(MAC, 0);
     expect([memory.facts(MAC).secureBoot, memory.facts(undefined).secureBoot]).toEqual([false, false]);
     expect([memory.chainOf(MAC), memory.chainOf(undefined)]).toEqual([undefined, undefined]);
   });
@@ -33,7 +33,7 @@ describe('a machine', () => {
   it('that fetched an unsigned iPXE and asks again refuses it; one that was given a signed program does not', () => {
     for (const chain of ['ipxe', 'uki'] as const) {
       const memory = given(chain);
-      memory.firmwareAsks(MAC);
+      memory.firmwareAsks(MAC, 0);
       expect([memory.chainOf(MAC), memory.facts(MAC).secureBoot]).toEqual([chain, chain === 'ipxe']);
     }
   });
@@ -47,33 +47,39 @@ describe('a machine', () => {
       asked(memory);
       memory.gave(MAC, { chain: 'ipxe', name: 'snponly.efi' });
       change(memory);
-      memory.firmwareAsks(MAC);
+      memory.firmwareAsks(MAC, 0);
       expect(memory.facts(MAC).secureBoot).toBe(false);
     }
   });
 
   it('whose script or agent speaks has refused nothing; reports say nothing about it', () => {
     const scripted = given('ipxe');
-    scripted.observe({ kind: 'script', address: ADDRESS, query: { mac: MAC } });
-    scripted.firmwareAsks(MAC);
+    scripted.observe({ kind: 'script', address: ADDRESS, query: { mac: MAC } }, 0);
+    scripted.firmwareAsks(MAC, 0);
     expect(scripted.facts(MAC).secureBoot).toBe(false);
     const agent = given('ipxe');
-    agent.observe({
-      kind: 'check-in',
-      address: ADDRESS,
-      checkIn: checkIn({ macs: [MAC], secureBoot: true }),
-    });
-    agent.observe({ kind: 'check-in', address: ADDRESS, checkIn: checkIn({ macs: ['52:54:00:00:00:99'] }) });
+    agent.observe(
+      {
+        kind: 'check-in',
+        address: ADDRESS,
+        checkIn: checkIn({ macs: [MAC], secureBoot: true }),
+      },
+      0,
+    );
+    agent.observe(
+      { kind: 'check-in', address: ADDRESS, checkIn: checkIn({ macs: ['52:54:00:00:00:99'] }) },
+      0,
+    );
     expect(agent.facts(MAC).secureBoot).toBe(true);
     const reported = given('ipxe');
-    reported.observe({ kind: 'report', report: report('m', 'imaging') });
-    reported.firmwareAsks(MAC);
+    reported.observe({ kind: 'report', report: report('m', 'imaging') }, 0);
+    reported.firmwareAsks(MAC, 0);
     expect(reported.facts(MAC).secureBoot).toBe(true);
   });
 
   it('is forgotten when 4,096 others came after it, and so is its address', () => {
     const memory = given('ipxe');
-    memory.observe({ kind: 'dhcp', mac: MAC });
+    memory.observe({ kind: 'dhcp', mac: MAC }, 0);
     for (let i = 0; i < 4096; i++) {
       const mac = `02:00:00:00:${(i >> 8).toString(16).padStart(2, '0')}:${(i & 255).toString(16).padStart(2, '0')}`;
       asked(memory, mac as Mac, `10.78.${i >> 8}.${i & 255}`);
@@ -82,7 +88,7 @@ describe('a machine', () => {
     expect(memory.chainOf(MAC)).toBeUndefined();
     memory.gave(MAC, { chain: 'ipxe', name: 'snponly.efi' });
     fetched(memory, 'snponly.efi');
-    memory.firmwareAsks(MAC);
+    memory.firmwareAsks(MAC, 0);
     expect(memory.facts(MAC).secureBoot).toBe(false);
   });
 });

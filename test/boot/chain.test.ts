@@ -96,10 +96,10 @@ describe('what is remembered of a machine', () => {
   const script: MachineEvent = { kind: 'script', address: '10.77.0.100', query: { mac: MAC } as never };
 
   function attempt(memory: ChainMemory, ...events: MachineEvent[]): boolean {
-    memory.firmwareAsks(MAC);
+    memory.firmwareAsks(MAC, 0);
     const { secureBoot } = memory.facts(MAC);
     memory.gave(MAC, NBP);
-    for (const event of events) memory.observe(event);
+    for (const event of events) memory.observe(event, 0);
     return secureBoot;
   }
 

@@ -21,7 +21,7 @@ const rows: BootCase[] = FIRMWARES.filter((firmware) => firmware !== 'httpboot')
         return {
           name: `${firmware}-${transport}-${nic}`,
           ...{ firmware, transport, nic },
-          ends: nic === 'virtio' && transport === 'tftp' ? 'disk' : 'agent',
+          ends: nic === 'virtio' ? 'disk' : 'agent',
           chain: firmware === 'secureboot' ? 'uki' : 'auto',
           ...(firmware === 'secureboot' ? { enrolled: 'db' as const } : {}),
           ...(why === undefined ? {} : { stopped: why }),
@@ -37,14 +37,6 @@ const further: BootCase[] = [
   { name: 'uefi-http-uki', firmware: 'uefi', transport: 'http', chain: 'uki', ...virtio },
   { name: 'uefi-tftp-uki', firmware: 'uefi', transport: 'tftp', chain: 'uki', ...virtio },
   {
-    name: 'secureboot-http-disk',
-    firmware: 'secureboot',
-    transport: 'http',
-    chain: 'uki',
-    enrolled: 'db',
-    ...virtio,
-  },
-  {
     name: 'secureboot-http-shim',
     firmware: 'secureboot',
     transport: 'http',
@@ -58,6 +50,16 @@ const further: BootCase[] = [
     transport: 'tftp',
     chain: 'auto',
     enrolled: 'db',
+    ...virtio,
+  },
+  {
+    name: 'secureboot-tftp-ipxe',
+    ...{ firmware: 'secureboot', transport: 'tftp', chain: 'signed-ipxe', enrolled: 'db' },
+    ...virtio,
+  },
+  {
+    name: 'secureboot-tftp-grub',
+    ...{ firmware: 'secureboot', transport: 'tftp', chain: 'grub', addresses: 'peer' },
     ...virtio,
   },
   {

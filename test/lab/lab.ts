@@ -22,7 +22,12 @@ export interface Lab {
 
 type Closer = () => Promise<unknown>;
 
-export async function openLab(): Promise<Lab> {
+export interface LabOptions {
+  /** Without it nobody gives addresses but a peer that is told to. */
+  readonly dhcpServer?: boolean;
+}
+
+export async function openLab(options: LabOptions = {}): Promise<Lab> {
   const network = await createStoreNetwork();
   const folder = join(CACHE, 'lab', network.id);
   mkdirSync(folder, { recursive: true });
@@ -41,8 +46,10 @@ export async function openLab(): Promise<Lab> {
   };
 
   try {
-    const dhcpServer = await startDhcpServer(network, folder);
-    closers.push(() => dhcpServer.stop());
+    if (options.dhcpServer !== false) {
+      const dhcpServer = await startDhcpServer(network, folder);
+      closers.push(() => dhcpServer.stop());
+    }
     const capture = startCapture(network, folder);
     closers.push(() => capture.stop());
   } catch (error) {
@@ -94,8 +101,9 @@ const CASE_LIMIT_MS = 240_000;
 export async function withLab<T>(
   body: (lab: Lab) => Promise<T>,
   limitMs: number = CASE_LIMIT_MS,
+  options: LabOptions = {},
 ): Promise<T> {
-  const lab = await openLab();
+  const lab = await openLab(options);
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`the case did not end within ${limitMs / 1000} s`)), limitMs);

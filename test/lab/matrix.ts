@@ -32,8 +32,20 @@ export function matrixTable(cases: readonly BootCase[], rows: ReadonlyMap<string
 
 function resultOf(one: BootCase, row: BootRow | undefined): string {
   if (row === undefined) return one.stopped ?? 'not run';
-  if (row.ok) return one.ends === 'refused' ? `refused, as it must be; the doctor: ${row.verdict}` : 'boots';
-  return one.stopped ?? `failed: ${(row.error ?? 'no reason').split('\n')[0]}`;
+  const verdict = row.verdicts?.at(0)?.verdict;
+  if (row.ok) return one.ends === 'refused' ? `refused, as it must be; the doctor: \`${verdict}\`` : 'boots';
+  const why = one.stopped ?? `failed: ${(row.error ?? 'no reason').split('\n')[0]}`;
+  const heard =
+    verdict !== undefined
+      ? `the doctor: \`${verdict}\``
+      : row.seconds.asked === undefined
+        ? 'it asks nothing, so no peer can hear it'
+        : 'no verdict yet';
+  return [why, heard, ...(row.screen ? [`on its screen: “${cell(row.screen)}”`] : [])].join('; ');
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|');
 }
 
 /** The page with this table in the place of the old one. Throws when the marks are not there. */

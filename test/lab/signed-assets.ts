@@ -14,8 +14,13 @@ export interface SignedAssets {
   readonly certificate: string;
 }
 
-/** Signs into `folder`; the key stays in the cache, made by openssl when it is not there. */
-export async function signedAssets(wish: BootAssetsWish, folder: string): Promise<SignedAssets> {
+export interface LabKey {
+  readonly key: string;
+  readonly certificate: string;
+}
+
+/** The key stays in the cache, made by openssl when it is not there. */
+export async function labKey(): Promise<LabKey> {
   const keys = join(CACHE, 'lab-keys');
   const [key, certificate] = [join(keys, 'db.key'), join(keys, 'db.pem')];
   if (!existsSync(certificate)) {
@@ -25,6 +30,12 @@ export async function signedAssets(wish: BootAssetsWish, folder: string): Promis
       ...['-subj', '/CN=Peerboot lab', '-keyout', key, '-out', certificate],
     ]);
   }
+  return { key, certificate };
+}
+
+/** Builds what is wished for, and signs it into `folder`. */
+export async function signedAssets(wish: BootAssetsWish, folder: string): Promise<SignedAssets> {
+  const { key, certificate } = await labKey();
   const assets = await ensureBootAssets({ ...wish, shim: true });
   await run(process.execPath, [
     ...[PEERBOOT, 'boot-assets', 'sign', '--assets', assets.folder, '--out', folder],

@@ -4,6 +4,7 @@ import { closeSync, existsSync, ftruncateSync, openSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { stripVTControlCharacters } from 'node:util';
 import { until } from '../support/until.ts';
 import { cardWords, type FirmwareOptions, flashWords, machineWords, qemuOf } from './firmware.ts';
 import type { StoreNetwork } from './network.ts';
@@ -36,6 +37,18 @@ export interface Target {
   /** Writes the screen as a PNG. */
   screenshot(path: string): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** What a technician would read on the screen, as far as firmware and system write it on the serial line: its last words. */
+export function shownText(lines: readonly string[]): string {
+  const plain = lines.map((line) =>
+    stripVTControlCharacters(line)
+      .replaceAll(/[^ -~]/g, '')
+      .replaceAll(/ +/g, ' ')
+      .trim(),
+  );
+  const words = plain.filter((line) => line !== '' && !line.startsWith('qemu-system'));
+  return words.slice(-3).join(' / ').slice(-300);
 }
 
 /** One QMP command on a connection of its own; QEMU greets first, then wants `qmp_capabilities`. */

@@ -1,7 +1,7 @@
 // Presence in a site of 200: what one real peer spends on it in CPU and bytes, beside the same peer in a site of two.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { beatMs } from '../src/swarm/beacon-pace.ts';
+import { BEAT_MS, LARGE_SITE, sparseMs } from '../src/swarm/beacon-pace.ts';
 import { type Running, run, start } from '../test/lab/process.ts';
 import { addressOf, createPresenceLan } from '../test/support/presence-lan.ts';
 import type { Bench, BenchContext, BenchRow } from './bench.ts';
@@ -54,7 +54,8 @@ async function measure(peers: number): Promise<Figures> {
     running.push(one);
     const hearing = start(process.execPath, [HEARING, addressOf(1, 1)], { namespace: space });
     running.push(hearing);
-    const words = [CROWD, addressOf(2, 1), String(peers - 1), String(beatMs(peers))];
+    const toAllMs = peers > LARGE_SITE ? sparseMs(peers - 1) : BEAT_MS;
+    const words = [CROWD, addressOf(2, 1), String(peers - 1), String(toAllMs), addressOf(1, 1)];
     running.push(start(process.execPath, words, { namespace: crowdSpace }));
     const sees = (line: string) =>
       line.includes('"peers"') && (JSON.parse(line) as { peers: unknown[] }).peers.length === peers - 1;

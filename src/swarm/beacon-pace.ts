@@ -1,4 +1,4 @@
-// How often beacons speak: quick in a small site, calmer in a large one, and bounded whatever is asked.
+// How often beacons speak: to all each second in a small site, calmer in a large one, and bounded whatever is asked.
 import type { Ipv4 } from '../base/addresses.ts';
 import type { MonotonicMs } from '../base/time.ts';
 
@@ -19,17 +19,44 @@ export const SUSPECT_PROBE_MS = 60;
 /** A suspect answers all by one beat: who was only told of the suspicion waits so long for it before asking itself. */
 export const DEFENCE_MS = 100;
 
-/** One beat in 1.0 s with up to 50 peers, one in 1.5 s with 200 and more: 200 × 66 bytes in 1.5 s are 8.8 kB/s. */
-export function beatMs(peers: number): number {
-  return 1000 + 500 * Math.min(Math.max((peers - 50) / 150, 0), 1);
-}
-
+/** Between two beats: to all in a small site, to its watchers in a large one. */
+export const BEAT_MS = 1_000;
 /** Beats leave within ± 5 % of the period, so that those who started together do not stay together. */
 export const BEAT_JITTER = 0.05;
 
-/** From here on a peer is suspect: its beat is overdue, a little patience for the network included. */
-export function overdueMs(peers: number): number {
-  return beatMs(peers) * (1 + BEAT_JITTER) + 120;
+/** So many others make a site large; so few make it small again. */
+export const LARGE_SITE = 56;
+export const SMALL_SITE = 50;
+/** Those who miss a peer of a large site at once. */
+export const WATCHERS = 3;
+/** A watcher suspects aloud one that has been silent for so long, so that it is gone for all when DEAD_MS are over. */
+export const WATCH_MS = DEAD_MS - SUSPECT_MS;
+/** Said twice, as anything may be lost. */
+export const WARN_AGAIN_MS = 150;
+/** So long has one to answer whom we watch from now on and have not heard lately: its watchers may have died with it. */
+export const TAKE_OVER_MS = 200;
+/** Whoever has just come beats to all for so long, as in a small site: somebody may have missed its greeting. */
+export const GREETING_MS = 2_000;
+/** Heard of for so long, a peer is counted, and its silence is left to its watchers. Forged ones hardly get so old. */
+export const SETTLED_MS = 1_000;
+
+/** Between two beats to all in a large site: 25 a second by all together, until each says one in 8 s (200 peers). */
+export function sparseMs(peers: number): number {
+  return Math.min(40 * peers, 8_000);
+}
+
+/** From `overdueMs` on a silent peer is probed, its beat being late and the network having had its time; then it is dead. */
+export interface Patience {
+  readonly overdueMs: number;
+  readonly deadMs: number;
+}
+
+export const QUICK: Patience = { overdueMs: BEAT_MS * (1 + BEAT_JITTER) + 120, deadMs: DEAD_MS };
+
+/** With one that beats to all only now and then: beats to all take the place of one to the watchers. */
+export function slowPatience(peers: number): Patience {
+  const longerMs = sparseMs(peers) * (1 + BEAT_JITTER);
+  return { overdueMs: QUICK.overdueMs + longerMs, deadMs: QUICK.deadMs + longerMs };
 }
 
 /** Over how long answers and asks of all together are spread, so that many who start at once do not storm. */

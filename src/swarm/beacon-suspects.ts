@@ -5,8 +5,8 @@
 // another only shortens the wait: one who lives answers, so a false suspicion costs it one beat.
 import { type Random, randomInt } from '../base/random.ts';
 import type { MonotonicMs } from '../base/time.ts';
-import type { Silence } from './beacon-asks.ts';
 import { DEFENCE_MS, SUSPECT_MS, SUSPECT_PROBE_MS } from './beacon-pace.ts';
+import type { Silence } from './beacon-silence.ts';
 import type { BeaconEndpoint, BeaconPath, HeardPeer } from './beacon-table.ts';
 
 interface Suspicion {

@@ -1,7 +1,9 @@
-// Those that a beacon hears: each once, whatever the number of its interfaces, in the order in which they were last heard.
+// Those that a beacon hears: each once, whatever the number of its interfaces, in the order in which they fell silent.
 import type { Ipv4 } from '../base/addresses.ts';
 import type { MonotonicMs } from '../base/time.ts';
 import type { Beacon, BeaconFacts } from './beacon-codec.ts';
+import { SETTLED_MS } from './beacon-pace.ts';
+import { SilenceList } from './beacon-silence.ts';
 import type { PeerId, SitePeer } from './site.ts';
 
 /** Where a datagram came from: also where its sender hears unicast. */
@@ -31,8 +33,16 @@ export interface HeardPeer {
   readonly paths: BeaconPath[];
   /** The way that is used: kept as long as it is heard on. */
   path: BeaconPath;
-  heardAt: MonotonicMs;
-  /** Neighbours in the order of the last heard. */
+  readonly knownSince: MonotonicMs;
+  /** Heard of for SETTLED_MS. */
+  settled: boolean;
+  /** When it was last heard; or later, where it could not have been heard by us. */
+  silentFrom: MonotonicMs;
+  /** It is heard each second, being watched by us, or new, or in a small site. */
+  quick: boolean;
+  /** How often we, its watcher, have suspected it aloud since it was heard. */
+  warnings: number;
+  /** Neighbours in its `SilenceList`. */
   before: HeardPeer | undefined;
   after: HeardPeer | undefined;
   probeAt: MonotonicMs;
@@ -47,12 +57,14 @@ const MOST_PER_ADDRESS = 64;
 const NEVER = Number.NEGATIVE_INFINITY;
 
 export class BeaconTable {
+  /** Those that are heard each second, and the others. */
+  readonly quick = new SilenceList();
+  readonly slow = new SilenceList();
   readonly #peers = new Map<PeerId, HeardPeer>();
-  #first: HeardPeer | undefined;
-  #last: HeardPeer | undefined;
   readonly #most: number;
   readonly #mostPerAddress: number;
   #view: readonly SitePeer[] | undefined;
+  #ring: readonly HeardPeer[] | undefined;
 
   constructor(most = MOST_PEERS, mostPerAddress = MOST_PER_ADDRESS) {
     this.#most = most;
@@ -71,9 +83,10 @@ export class BeaconTable {
     return this.#peers.values();
   }
 
-  /** The longest silent one; `after` it comes the next one. */
-  get longestSilent(): HeardPeer | undefined {
-    return this.#first;
+  /** All by id, in which nobody has a say: ids are drawn. */
+  ring(): readonly HeardPeer[] {
+    this.#ring ??= [...this.#peers.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    return this.#ring;
   }
 
   /** Those whose announcement is known, by id. */
@@ -107,7 +120,11 @@ export class BeaconTable {
       uplink: beacon.freeUplinkBytesPerSecond,
       paths: [path],
       path,
-      heardAt: now,
+      knownSince: now,
+      settled: false,
+      silentFrom: now,
+      quick: true,
+      warnings: 0,
       before: undefined,
       after: undefined,
       probeAt: 0,
@@ -116,22 +133,36 @@ export class BeaconTable {
       asks: 0,
     };
     this.#peers.set(peer.id, peer);
-    this.#append(peer);
+    this.#ring = undefined;
+    this.quick.insert(peer);
     return peer;
   }
 
   remove(peer: HeardPeer): void {
     this.#peers.delete(peer.id);
-    this.#unlink(peer);
+    this.#listOf(peer).remove(peer);
     this.#view = undefined;
+    this.#ring = undefined;
+  }
+
+  /** Its silence counts from `silentFrom` on, at the earliest, and by the patience of that list. */
+  setQuick(peer: HeardPeer, quick: boolean, silentFrom: MonotonicMs): void {
+    if (peer.quick === quick) return;
+    this.#listOf(peer).remove(peer);
+    peer.quick = quick;
+    peer.silentFrom = Math.max(peer.silentFrom, silentFrom);
+    this.#listOf(peer).insert(peer);
   }
 
   /** It lives, and can be reached there: the way that it was heard by. */
   heard(peer: HeardPeer, from: BeaconEndpoint, staleMs: number, now: MonotonicMs): BeaconPath {
-    peer.heardAt = now;
+    const list = this.#listOf(peer);
+    list.remove(peer);
+    peer.silentFrom = now;
     peer.probes = 0;
-    this.#unlink(peer);
-    this.#append(peer);
+    peer.warnings = 0;
+    peer.settled ||= now - peer.knownSince >= SETTLED_MS;
+    list.insert(peer);
     const path = findPath(peer, from) ?? addPath(peer, from, now);
     path.heardAt = now;
     if (peer.path !== path && now - peer.path.heardAt > staleMs) {
@@ -144,25 +175,15 @@ export class BeaconTable {
   /** We were deaf for so long: nobody is to blame for not having been heard. */
   forgive(ms: number): void {
     for (const peer of this.#peers.values()) {
-      peer.heardAt += ms;
+      peer.silentFrom += ms;
       peer.probes = 0;
+      peer.warnings = 0;
       for (const path of peer.paths) path.heardAt += ms;
     }
   }
 
-  #append(peer: HeardPeer): void {
-    peer.before = this.#last;
-    peer.after = undefined;
-    if (this.#last === undefined) this.#first = peer;
-    else this.#last.after = peer;
-    this.#last = peer;
-  }
-
-  #unlink(peer: HeardPeer): void {
-    if (peer.before === undefined) this.#first = peer.after;
-    else peer.before.after = peer.after;
-    if (peer.after === undefined) this.#last = peer.before;
-    else peer.after.before = peer.before;
+  #listOf(peer: HeardPeer): SilenceList {
+    return peer.quick ? this.quick : this.slow;
   }
 }
 

@@ -34,6 +34,7 @@ export class ToldAddresses {
   }
 
   answered(endpoint: BeaconEndpoint): void {
+    if (this.#told.size === 0) return;
     const told = this.#told.get(endpointKey(endpoint));
     if (told === undefined) return;
     told.answering = true;

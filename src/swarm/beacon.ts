@@ -1,7 +1,8 @@
 // The beacon as a machine: who is in this site, found by multicast and by being told, gone by goodbye or by silence.
 //
-// Each says one small beat a period, by multicast. A beat names the revision of its sender's announcement, so whoever has
-// another one, or none, asks, and only then. One whose beat is overdue, or whom somebody suspects, is probed before it is dead.
+// Each says one small beat a second: to all, by multicast, or in a large site mostly to its watchers (beacon-watch). A beat names
+// the revision of its sender's announcement, so whoever has another one, or none, asks, and only then. One whose beat is overdue,
+// or whom somebody suspects, is probed before it is dead.
 // Nothing heard here is believed further than to cost a little time: the address is the datagram's source, a goodbye
 // counts only from there, a lost or forged word is mended by the next beat, and what is asked is answered at a bounded rate.
 //
@@ -12,21 +13,13 @@ import type { Machine } from '../base/machine.ts';
 import { type Random, randomInt } from '../base/random.ts';
 import type { MonotonicMs } from '../base/time.ts';
 import { Answers } from './beacon-answers.ts';
-import { Asks, listenForSilence, silenceAt } from './beacon-asks.ts';
+import { Asks } from './beacon-asks.ts';
 import { announcedUplink, type Beacon, type BeaconStamp, boundFacts, type SiteHash } from './beacon-codec.ts';
 import { directOnes } from './beacon-direct.ts';
 import { Left } from './beacon-left.ts';
-import {
-  AnswerLimit,
-  announceMs,
-  BEAT_JITTER,
-  beatMs,
-  DEAD_MS,
-  DEFENCE_MS,
-  overdueMs,
-  progressMs,
-} from './beacon-pace.ts';
+import { AnswerLimit, DEAD_MS } from './beacon-pace.ts';
 import type { BeaconAction, BeaconEvent, BeaconSetup, IgnoredBeacon, WentWhy } from './beacon-ports.ts';
+import { Rhythm } from './beacon-rhythm.ts';
 import { Suspects } from './beacon-suspects.ts';
 import {
   type BeaconEndpoint,
@@ -38,26 +31,24 @@ import {
 } from './beacon-table.ts';
 import { ToldAddresses } from './beacon-told.ts';
 import { Twin } from './beacon-twin.ts';
+import { Watch } from './beacon-watch.ts';
 import { mattersAtOnce, progressed } from './own-announcement.ts';
 import { type Announcement, type PeerId, randomPeerId, type SitePeer } from './site.ts';
 
 const ANSWERS_PER_ADDRESS = 40;
 const ANSWERS = 400;
-/** Between two announcements that were not asked for. */
-const ANNOUNCE_GAP_MS = 100;
-/** The first announcement is repeated once: the switch may not have learned of our membership yet. */
-const SECOND_GREETING_MS = 300;
 /** Woken so much too late, we were deaf ourselves. */
 const DEAF_MS = 250;
 /** A change of the uplink by less is not worth telling anybody. */
 const UPLINK_CHANGE = 0.25;
-const NEVER = Number.NEGATIVE_INFINITY;
 const ALWAYS = Number.POSITIVE_INFINITY;
 
 export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
   readonly #setup: BeaconSetup;
   readonly #random: Random;
   readonly #table: BeaconTable;
+  readonly #watch: Watch;
+  readonly #rhythm: Rhythm;
   readonly #told: ToldAddresses;
   readonly #answers: Answers;
   readonly #limit = new AnswerLimit(ANSWERS_PER_ADDRESS, ANSWERS);
@@ -73,12 +64,6 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
   /** Our announcement has changed since its last revision. */
   #changed = false;
   #state: 'new' | 'here' | 'gone' = 'new';
-  #beatAt: MonotonicMs = ALWAYS;
-  #beatenAt: MonotonicMs = NEVER;
-  /** The next beat at or after it is an announcement. */
-  #announceAt: MonotonicMs = NEVER;
-  #announcedAt: MonotonicMs = NEVER;
-  #greetings = 0;
   #wakeAt: MonotonicMs = ALWAYS;
   #actions: BeaconAction[] = [];
 
@@ -86,6 +71,8 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     this.#setup = setup;
     this.#random = setup.random;
     this.#table = new BeaconTable(setup.mostPeers, setup.mostPerAddress);
+    this.#watch = new Watch(this.#table);
+    this.#rhythm = new Rhythm(setup.random);
     this.#told = new ToldAddresses(setup.random);
     this.#asks = new Asks(setup.random);
     this.#suspects = new Suspects(setup.random);
@@ -129,7 +116,7 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
       case 'start':
         assert(this.#state === 'new', 'a beacon starts once');
         this.#state = 'here';
-        this.#greet(now);
+        this.#rhythm.greet(now);
         return;
       case 'wake':
         return;
@@ -151,7 +138,7 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
       case 'sites':
         this.#sites = new Set(event.sites);
         // Somebody may be behind the new interface.
-        if (this.#state === 'here') this.#greet(now);
+        if (this.#state === 'here') this.#rhythm.greet(now);
         return;
       case 'leave':
         this.#leave(now);
@@ -183,65 +170,60 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     this.#actions.push({ kind: 'unicast', to, beacon });
   }
 
-  #greet(now: MonotonicMs): void {
-    this.#greetings = 2;
-    this.#announceAt = now;
-    this.#beatAt = now;
-  }
-
   #announce(own: Announcement, now: MonotonicMs): void {
     if (mattersAtOnce(this.#own, own)) {
       this.#changed = true;
-      this.#announceAt = Math.min(this.#announceAt, Math.max(now, this.#announcedAt + ANNOUNCE_GAP_MS));
-      if (this.#state === 'here') this.#beatAt = Math.min(this.#beatAt, this.#announceAt);
+      this.#rhythm.announceSoon(now);
     } else if (progressed(this.#own, own)) {
       this.#changed = true;
-      this.#announceAt = Math.min(this.#announceAt, this.#announcedAt + progressMs(this.#table.size));
+      this.#rhythm.announceByAndBy(this.#table.size);
     }
     this.#own = own;
   }
 
-  /** The beat, or the announcement in its place, to all. */
+  #direct(now: MonotonicMs): ReadonlyMap<BeaconEndpoint, boolean> {
+    return directOnes(this.#table, this.#told, this.#watch.deafMs, now);
+  }
+
+  /** The beat, or the announcement in its place. */
   #beat(now: MonotonicMs): void {
-    const periodMs = beatMs(this.#table.size);
-    this.#beatenAt = now;
-    this.#beatAt = now + periodMs * (1 + BEAT_JITTER * (2 * this.#random.next() - 1));
-    if (now < this.#announceAt) {
-      this.#actions.push({ kind: 'multicast', beacon: { ...this.#stamp(false), kind: 'beat' } });
-      for (const [to, direct] of directOnes(this.#table, this.#told, now))
-        this.#unicast(to, { ...this.#stamp(direct), kind: 'beat' });
+    const all = this.#direct(now);
+    this.#watch.regroup(this.#self, all, now);
+    const turn = this.#rhythm.beat(this.#watch.settled, this.#watch.large, now);
+    if (turn === 'announcement') {
+      this.#announceToAll(now);
+      this.#rhythm.greeted(now);
       return;
     }
-    this.#announceToAll(now);
-    if (this.#greetings === 0) return;
-    this.#greetings -= 1;
-    // Those who started together shall not beat together.
-    this.#beatAt = now + SECOND_GREETING_MS + this.#random.next() * (periodMs - SECOND_GREETING_MS);
-    if (this.#greetings === 1) this.#announceAt = this.#beatAt;
+    const beat = { ...this.#stamp(false), kind: 'beat' } as const;
+    if (turn === 'to-all') this.#actions.push({ kind: 'multicast', beacon: beat });
+    else for (const { path } of this.#watch.watchers) this.#unicast(path.endpoint, beat);
+    for (const [to, direct] of all) this.#unicast(to, { ...beat, direct });
   }
 
   #announceToAll(now: MonotonicMs): void {
     // Only what all are sent gets a new revision: else those that were not sent it would ask for it.
     if (this.#changed) this.#revision = (this.#revision + 1) & 0xffff;
-    this.#changed = false;
-    const wants = this.#greetings === 2;
+    const { wants } = this.#rhythm;
     this.#actions.push({ kind: 'multicast', beacon: this.#announcement(wants, false) });
-    for (const [to, direct] of directOnes(this.#table, this.#told, now))
-      this.#unicast(to, this.#announcement(wants, direct));
-    this.#announcedAt = now;
-    this.#announceAt = now + announceMs(this.#table.size) * (1 + this.#random.next() / 4);
+    for (const [to, direct] of this.#direct(now)) this.#unicast(to, this.#announcement(wants, direct));
+    this.#rhythm.announced(this.#table.size, this.#changed, now);
+    this.#changed = false;
     this.#answers.announcedToAll();
   }
 
   #sayToAll(beacon: Beacon, now: MonotonicMs): void {
     this.#actions.push({ kind: 'multicast', beacon });
-    for (const to of directOnes(this.#table, this.#told, now).keys()) this.#unicast(to, beacon);
+    for (const to of this.#direct(now).keys()) this.#unicast(to, beacon);
   }
 
   /** Said to all, so that those who would wait for it as long as for a silence ask it, too. */
   #suspect(id: PeerId, now: MonotonicMs): void {
     const peer = this.#table.get(id);
-    if (peer === undefined || !this.#suspects.suspect(peer, true, now)) return;
+    if (peer !== undefined && this.#suspects.suspect(peer, true, now)) this.#warn(peer, now);
+  }
+
+  #warn({ id }: HeardPeer, now: MonotonicMs): void {
     this.#sayToAll({ ...this.#stamp(false), kind: 'suspicion', subject: id }, now);
   }
 
@@ -250,7 +232,7 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
       const goodbye: Beacon = { ...this.#stamp(false), kind: 'goodbye' };
       // Twice: one lost datagram shall not cost the others three seconds.
       for (let i = 0; i < 2; i++) this.#actions.push({ kind: 'multicast', beacon: goodbye });
-      for (const to of directOnes(this.#table, this.#told, now).keys()) this.#unicast(to, goodbye);
+      for (const to of this.#direct(now).keys()) this.#unicast(to, goodbye);
     }
     this.#state = 'gone';
   }
@@ -283,8 +265,9 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     if (known === undefined && !this.#table.hasRoom(from.address)) return void ignore('no-room');
     const peer = known ?? this.#table.add(from, beacon, now);
     const before = peer.path;
-    const path = this.#table.heard(peer, from, overdueMs(this.#table.size), now);
+    const path = this.#table.heard(peer, from, this.#watch.patience(peer).overdueMs, now);
     if (event.multicast) path.multicastAt = now;
+    if (event.multicast && known === undefined && beacon.kind === 'beat') this.#rhythm.hurry();
     if (beacon.direct) path.directUntil = now + DEAD_MS;
     this.#suspects.clear(peer);
     this.#told.answered(from);
@@ -298,9 +281,9 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
 
   #suspicion(subject: PeerId, now: MonotonicMs): void {
     if (subject === this.#self) {
-      this.#beatAt = Math.min(this.#beatAt, Math.max(now, this.#beatenAt + DEFENCE_MS));
+      this.#rhythm.defend(now);
       // Hearing alone makes nothing due: this does.
-      this.#wakeAt = Math.min(this.#wakeAt, this.#beatAt);
+      this.#wakeAt = Math.min(this.#wakeAt, this.#rhythm.nextAt());
       return;
     }
     const peer = this.#table.get(subject);
@@ -351,6 +334,7 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
 
   #went(peer: HeardPeer, why: WentWhy, now: MonotonicMs): void {
     this.#table.remove(peer);
+    this.#watch.forget(peer);
     this.#asks.forget(peer);
     this.#suspects.clear(peer);
     for (const { endpoint } of peer.paths) this.#told.silent(endpoint, now);
@@ -363,14 +347,20 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     this.#self = randomPeerId(this.#random);
     this.#instance = randomInt(this.#random, 2 ** 32);
     this.#actions.push({ kind: 'new-id', id: this.#self });
-    this.#greet(now);
+    this.#rhythm.greet(now);
   }
 
   // Time
 
   #due(now: MonotonicMs): void {
-    if (now >= this.#beatAt) this.#beat(now);
-    const { dead, probe } = listenForSilence(this.#table, now);
+    if (now >= this.#rhythm.nextAt()) this.#beat(now);
+    const unheard = this.#watch.due(now);
+    for (const peer of unheard) {
+      this.#suspects.suspect(peer, true, now);
+      this.#warn(peer, now);
+    }
+    if (unheard.length > 0) this.#watch.regroup(this.#self, this.#direct(now), now);
+    const { dead, probe } = this.#watch.listen(now);
     for (const peer of dead) this.#went(peer, 'silent', now);
     const suspects = this.#suspects.due(now);
     for (const peer of suspects.dead) this.#went(peer, 'suspect', now);
@@ -387,12 +377,12 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
   #nextWake(): MonotonicMs {
     if (this.#state !== 'here') return ALWAYS;
     return Math.min(
-      this.#beatAt,
+      this.#rhythm.nextAt(),
       this.#asks.nextAt(),
       this.#answers.nextAt(),
       this.#told.nextAt(),
       this.#suspects.nextAt(),
-      silenceAt(this.#table),
+      this.#watch.nextAt(),
     );
   }
 }

@@ -10,15 +10,15 @@ it('200 peers start within two seconds, cost each less than 10 kB/s, and miss on
   world.run(4_000);
   expect(all(seats)).toBe(true);
   // No storm: each of 200 announcements (75 bytes with headers) is told about four times, and then there are the beats.
-  expect(Math.max(...seats.map(bytes))).toBeLessThan(4 * 200 * 75 + 4 * 10_000 + 20_000);
+  expect(Math.max(...seats.map(bytes))).toBeLessThan(4 * 200 * 75 + 4 * 200 * 66 + 20_000);
 
   world.run(5_000);
   const before = seats.map(bytes);
   world.run(10_000);
   const rates = seats.map((seat, i) => (bytes(seat) - (before[i] ?? 0)) / 5);
-  expect(Math.max(...rates)).toBeLessThan(10_000);
+  expect(Math.max(...rates)).toBeLessThan(3_000);
   // And they do speak.
-  expect(Math.min(...rates)).toBeGreaterThan(5_000);
+  expect(Math.min(...rates)).toBeGreaterThan(1_000);
 
   const [dead, ...others] = seats as [Seat, ...Seat[]];
   dead.down = true;

@@ -1,22 +1,30 @@
-// What the signed catalogue says about images and packages, and which of several versions is the newest.
+// What the signed catalogue says about images, packages and boot entries, and which of several versions is the newest.
 import { z } from 'zod';
 import { DescriptorSchema } from './agent.ts';
+import { BootDescription } from './boot-entry.ts';
 
-/** `custom` of an image's or package's TUF target; the target's own length and SHA-256 are those of the manifest. */
+/** `custom` of an image's, package's or boot entry's TUF target; the target's own length and SHA-256 are those of the manifest. */
 export const ImageTarget = z.object({
-  kind: z.enum(['image', 'package']),
+  kind: z.enum(['image', 'package', 'boot-entry']),
   name: z.string().max(63),
   version: z.string().max(63),
   /** Plain: of the disk image, or of the package's archive. */
   imageBytes: z.number().int().nonnegative(),
   storedBytes: z.number().int().nonnegative(),
+  /** Of boot entries, and of nothing else. */
+  boot: BootDescription.optional(),
 });
 export type ImageTarget = z.infer<typeof ImageTarget>;
 
-export const CatalogueImage = ImageTarget.omit({ kind: true }).extend({ manifest: DescriptorSchema });
+export const CatalogueImage = ImageTarget.omit({ kind: true, boot: true }).extend({
+  manifest: DescriptorSchema,
+});
 export type CatalogueImage = z.infer<typeof CatalogueImage>;
 /** A package has the same words; it is kept in a list of its own, so that nobody takes it for a disk. */
 export type CataloguePackage = CatalogueImage;
+/** Files that travel like a package's, and how a machine starts from them. */
+export const CatalogueBootEntry = CatalogueImage.extend({ boot: BootDescription });
+export type CatalogueBootEntry = z.infer<typeof CatalogueBootEntry>;
 
 /**
  * Orders versions as people read them: runs of digits by value, everything else letter by letter, so that
@@ -42,7 +50,10 @@ function compareParts(a: string | undefined, b: string | undefined): number {
 }
 
 /** `name` → its newest version, `name@version` → exactly that one; undefined when the list has none. */
-export function findImage(images: readonly CatalogueImage[], reference: string): CatalogueImage | undefined {
+export function findImage<T extends Pick<CatalogueImage, 'name' | 'version'>>(
+  images: readonly T[],
+  reference: string,
+): T | undefined {
   const [name, version] = reference.split('@', 2);
   return images
     .filter((image) => image.name === name && (version === undefined || image.version === version))

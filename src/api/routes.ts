@@ -13,6 +13,8 @@ export const ROUTES = {
   script: '/boot/script.ipxe',
   /** Boot assets by name: NBPs, kernel, agent initramfs. */
   files: '/boot/files',
+  /** Files of boot entries: `<name>/<version>/<path>`. */
+  entries: '/boot/entries',
   /** The same tree as an origin's: `catalogue/…` and `chunks/<hh>/<hex>`. */
   content: '/content',
   checkIn: '/agent/v1/check-in',
@@ -27,19 +29,19 @@ export const ROUTES = {
   /** One-time PINs for the phone page. */
   pins: '/admin/v1/pins',
   images: '/admin/v1/images',
-  /** Facts of this peer for its site (`PeerFacts`), read-only and open. */
-  siteLines: '/site/v1/lines',
   /** What a machine would see (`MenuView`); query: `machine`, `firmware`. */
   menu: '/admin/v1/menu',
+  /** Facts of this peer for its site (`PeerFacts`), read-only and open. */
+  siteLines: '/site/v1/lines',
   /** Machines that this peer imaged (`ImagedAnswer`), for the other boot hosts of the site. */
   /** What administrators told this peer of machines (`OrdersAnswer`), for boot hosts with the same admin token. */
   siteOrders: '/site/v1/orders',
   siteImaged: '/site/v1/imaged',
-  /** The page for phones, and what it asks and tells, by PIN. */
-  approve: '/approve',
   /** What this peer has learnt of firmwares (`FirmwareFacts`), for the other boot hosts; for administrators, who may also delete it. */
   siteFirmware: '/site/v1/firmware',
   firmware: '/admin/v1/firmware',
+  /** The page for phones, and what it asks and tells, by PIN. */
+  approve: '/approve',
   approveLook: '/approve/v1/look',
   approveDecide: '/approve/v1/decide',
   site: '/admin/v1/site',

@@ -14,6 +14,9 @@ export interface ScriptQuery {
   readonly buildarch?: string | undefined;
   /** `efi` or `pcbios` */
   readonly platform?: string | undefined;
+  /** What was chosen on the machine's menu, and the token that the menu carried. */
+  readonly item?: string | undefined;
+  readonly menu?: string | undefined;
 }
 
 /**
@@ -37,5 +40,7 @@ export function parseScriptQuery(query: string): ScriptQuery {
     asset: text('asset'),
     buildarch: text('buildarch'),
     platform: text('platform'),
+    item: text('item'),
+    menu: text('menu'),
   };
 }

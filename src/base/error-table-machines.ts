@@ -74,6 +74,25 @@ export const MACHINE_ERRORS = {
     remedy:
       'Check that `peerboot up` runs on the peer named on the screen; the target tries again by itself.',
   },
+  // Boot entries and menus
+  'PB-BOOT-ENTRY-FAILED': {
+    means: 'A boot entry could not be loaded or did not start (shown by its script)',
+    remedy:
+      'Look at what stands above it on the screen, and in the log of the peer; then choose again, or start with another one.',
+  },
+  'PB-BOOT-ENTRY-INVALID': {
+    means: 'The files and flags do not make a boot entry',
+    remedy: 'Correct what the message names; docs/menus.md has an example for each way to boot.',
+  },
+  'PB-BOOT-ENTRY-UNKNOWN': {
+    means: 'The signed catalogue has no boot entry, or no such file of one',
+    remedy: 'Publish it with `--kind boot-entry`, or name one that `peerboot images --kind boot-entry` shows.',
+  },
+  'PB-BOOT-ENTRY-WAITS': {
+    means: 'The files of a boot entry are not at the peer yet (shown by its script)',
+    remedy:
+      'Wait: the machine asks again by itself. If it lasts, see whether the WAN is paused (`peerboot site`) or the origins are down.',
+  },
   // Machines, approval and names
   'PB-APPROVE-IMAGE': {
     means: 'It is not clear which image the approved machine shall get',

@@ -85,6 +85,8 @@ function fromServer(
 export function planOfScript(text: string): (Observed & { kind: 'told' })['plan'] | undefined {
   const script = text.slice(Math.max(0, text.indexOf('#!ipxe')));
   if (!script.startsWith('#!ipxe')) return undefined;
+  // A boot entry is none of our agent's business: nothing more is heard of that machine.
+  if (script.includes(`${ROUTES.entries}/`)) return 'local-boot';
   if (/^kernel /m.test(script)) return 'image';
   if (/^prompt .*Booting from the own disk in/m.test(script)) return 'local-boot';
   return /^prompt .*Asking again soon/m.test(script) ? 'wait' : undefined;

@@ -1,8 +1,8 @@
-// The manifest of an image or package: what it is, how long, and where its two tables are; one byte form, any bytes parse safely.
+// The manifest of an image, package or boot entry: what it is, how long, and where its two tables are; one byte form, any bytes parse safely.
 import { equalBytes, fromText, toText } from '../base/bytes.ts';
 import { type Descriptor, isDigest } from '../base/digest.ts';
 import { WireError } from '../base/errors.ts';
-import { type ContentKind, isImageName, isImageVersion } from './names.ts';
+import { CONTENT_KINDS, type ContentKind, isImageName, isImageVersion } from './names.ts';
 import { CHUNK_ROW_BYTES, SLICE_ROW_BYTES } from './tables.ts';
 
 // The tables are part of the manifest's format: whoever reads one needs the others.
@@ -38,7 +38,7 @@ export interface Manifest {
   readonly kind: ContentKind;
   readonly name: string;
   readonly version: string;
-  /** Length of the plain disk image, or of the package's archive, in bytes, a multiple of 512. */
+  /** Length of the plain disk image, or of the archive of a package or boot entry, in bytes, a multiple of 512. */
   readonly imageBytes: number;
   /** Stored bytes of all chunks that the image needs. */
   readonly storedBytes: number;
@@ -77,7 +77,7 @@ export function parseManifest(bytes: Uint8Array): Manifest | WireError {
 function whatIsWrong(value: unknown): string | undefined {
   if (!isRecord(value)) return 'not an object';
   if (value.format !== MANIFEST_FORMAT) return `format is not ${MANIFEST_FORMAT}`;
-  if (value.kind !== 'image' && value.kind !== 'package') return 'kind is neither image nor package';
+  if (!CONTENT_KINDS.some((kind) => kind === value.kind)) return 'kind is none of ours';
   if (typeof value.name !== 'string' || !isImageName(value.name)) return 'name';
   if (typeof value.version !== 'string' || !isImageVersion(value.version)) return 'version';
   if (!isCount(value.imageBytes, MAX_IMAGE_BYTES) || value.imageBytes % 512 !== 0) return 'imageBytes';

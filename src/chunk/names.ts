@@ -1,4 +1,4 @@
-// Which names and versions of images and packages are allowed: safe in a path, a URL, a kernel command line and on a screen.
+// Which names and versions of images, packages and boot entries are allowed: safe in a path, a URL, a kernel command line and on a screen.
 import { WireError } from '../base/errors.ts';
 
 /** Lower case, so that no two images differ by case only on a file system that folds it. */
@@ -18,32 +18,28 @@ export function isImageVersion(text: string): boolean {
   return VERSION.test(text);
 }
 
-/** A disk image for machines, or files for endpoints. */
-export const CONTENT_KINDS = ['image', 'package'] as const;
+/** A disk image for machines, files for endpoints, or files that a machine starts from. */
+export const CONTENT_KINDS = ['image', 'package', 'boot-entry'] as const;
 export type ContentKind = (typeof CONTENT_KINDS)[number];
 
-/** Path of a package's manifest among the targets of the signed catalogue. */
-export function packageTargetPath({ name, version }: ImageName): string {
-  return `packages/${name}/${version}.json`;
+/** A path of one kind does not parse as another, so they can never be mistaken for each other. */
+const FOLDERS: Readonly<Record<ContentKind, string>> = {
+  image: 'images',
+  package: 'packages',
+  'boot-entry': 'boot-entries',
+};
+
+/** Path of the manifest among the targets of the signed catalogue: `images/till/2026-11.json`. */
+export function targetPath(kind: ContentKind, { name, version }: ImageName): string {
+  return `${FOLDERS[kind]}/${name}/${version}.json`;
 }
 
-/** Reads `packages/<name>/<version>.json`; undefined for any other path. */
-export function parsePackageTargetPath(path: string): ImageName | undefined {
-  return path.startsWith('packages/')
-    ? parseImageTargetPath(path.replace(/^packages\//, 'images/'))
-    : undefined;
-}
-
-/** Path of the image's manifest among the targets of the signed catalogue. */
-export function imageTargetPath({ name, version }: ImageName): string {
-  return `images/${name}/${version}.json`;
-}
-
-/** Reads `images/<name>/<version>.json`; undefined for any other path. */
-export function parseImageTargetPath(path: string): ImageName | undefined {
-  const match = /^images\/([^/]+)\/([^/]+)\.json$/.exec(path);
-  const [name, version] = [match?.[1] ?? '', match?.[2] ?? ''];
-  return isImageName(name) && isImageVersion(version) ? { name, version } : undefined;
+/** Reads what `targetPath` writes for this kind; undefined for any other path. */
+export function parseTargetPath(kind: ContentKind, path: string): ImageName | undefined {
+  const [folder, name = '', file = '', ...more] = path.split('/');
+  const version = file.replace(/\.json$/, '');
+  const ours = folder === FOLDERS[kind] && version !== file && more.length === 0;
+  return ours && isImageName(name) && isImageVersion(version) ? { name, version } : undefined;
 }
 
 /** Reads `name` (any version: undefined) or `name@version`. */

@@ -50,3 +50,9 @@ export interface ContentTree {
   /** Everything is published: nothing need be remembered. */
   forget(): void;
 }
+
+/** What is signed beside a manifest's digest and length: plain JSON, see `ImageTarget`. */
+export interface TargetWords {
+  readonly [key: string]: TargetWord;
+}
+type TargetWord = string | number | boolean | TargetWords | TargetWord[];

@@ -157,6 +157,7 @@ export async function openFetchSite(options: FetchSiteOptions): Promise<FetchSit
     content,
     catalogue: {
       images: () => [],
+      bootEntries: () => [],
       packages: () => (wanted === undefined ? [] : [wanted]),
       state: () => ({ state: 'valid' }),
       file: async (name) => options.catalogueFile(name),

@@ -1,6 +1,6 @@
 // `peerboot images`: what the signed catalogue names, images and packages, of an origin, checked against the root, or of the running peer.
 import { z } from 'zod';
-import { CatalogueImage, type CataloguePackage } from '../api/catalogue.ts';
+import { CatalogueBootEntry, CatalogueImage, type CataloguePackage } from '../api/catalogue.ts';
 import { ROUTES } from '../api/routes.ts';
 import { CONTENT_KINDS, type ContentKind } from '../chunk/names.ts';
 import { adminClient, type PeerAddressOptions } from './admin-client.ts';
@@ -18,6 +18,7 @@ const Answer = z.object({
   images: CatalogueImage.array(),
   // A peer of an older release has none.
   packages: CatalogueImage.array().default([]),
+  bootEntries: CatalogueBootEntry.array().default([]),
   catalogue: z.object({ state: z.string(), reason: z.string().optional() }),
 });
 
@@ -26,15 +27,22 @@ interface Listing {
   readonly state: string;
   readonly images: readonly CatalogueImage[];
   readonly packages: readonly CataloguePackage[];
+  readonly bootEntries: readonly CatalogueBootEntry[];
 }
+
+const LISTS = { image: 'images', package: 'packages', 'boot-entry': 'bootEntries' } as const satisfies Record<
+  ContentKind,
+  keyof Listing
+>;
 
 /** With `--origin` each origin is asked; without one, the running peer. */
 export async function images(options: ImagesOptions): Promise<void> {
   const all = options.origin === undefined ? [await ofPeer(options)] : await ofOrigins(options);
   const listings = all.map((listing) => ({
     ...listing,
-    images: options.kind === 'package' ? [] : listing.images,
-    packages: options.kind === 'image' ? [] : listing.packages,
+    ...Object.fromEntries(
+      CONTENT_KINDS.filter((kind) => kind !== (options.kind ?? kind)).map((kind) => [LISTS[kind], []]),
+    ),
   }));
   if (options.json === true) {
     printJson({ catalogues: listings });
@@ -43,16 +51,22 @@ export async function images(options: ImagesOptions): Promise<void> {
   for (const { from, state, ...lists } of listings) {
     console.log(`${colours.bold(from)} ${colours.dim(`catalogue ${state}`)}`);
     const rows = CONTENT_KINDS.flatMap((kind) =>
-      lists[`${kind}s`].map(({ name, version, imageBytes, storedBytes }) => [
+      lists[LISTS[kind]].map(({ name, version, imageBytes, storedBytes, ...more }) => [
         `  ${name}`,
         version,
         kind,
         formatBytes(imageBytes),
         colours.dim(`${formatBytes(storedBytes)} stored`),
+        'boot' in more ? colours.dim(aboutEntry(more.boot)) : '',
       ]),
     );
-    console.log(rows.length === 0 ? colours.dim(`  no ${options.kind ?? 'image'}s`) : formatTable(rows));
+    const kind = options.kind ?? 'image';
+    console.log(rows.length === 0 ? colours.dim(`  no ${kind}`) : formatTable(rows));
   }
+}
+
+function aboutEntry({ title, firmwares, start, tool }: CatalogueBootEntry['boot']): string {
+  return `${title}: ${start.way}${tool ? ', a tool' : ''}, for ${firmwares.join(', ')}`;
 }
 
 async function ofPeer(options: ImagesOptions): Promise<Listing> {
@@ -64,6 +78,7 @@ async function ofPeer(options: ImagesOptions): Promise<Listing> {
     state: reason === undefined ? state : `${state}: ${reason}`,
     images: answer.images,
     packages: answer.packages,
+    bootEntries: answer.bootEntries,
   };
 }
 
@@ -80,7 +95,8 @@ async function ofOrigins({
     config.origins.map(async (base) => {
       const set = await checkOrigin(base, config);
       const until = new Date(set.expires.wallMs).toISOString().slice(0, 10);
-      return { from: base, state: `valid until ${until}`, images: set.images, packages: set.packages };
+      const { images, packages, bootEntries } = set;
+      return { from: base, state: `valid until ${until}`, images, packages, bootEntries };
     }),
   );
 }

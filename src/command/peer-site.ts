@@ -102,7 +102,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
   const clock = systemClock;
   const timers = systemTimers;
   const label = config.site ?? '';
-  const inCatalogue = () => [...catalogue.images(), ...catalogue.packages()];
+  const inCatalogue = () => [...catalogue.images(), ...catalogue.packages(), ...catalogue.bootEntries()];
   const byManifest = (manifest: Digest): CatalogueImage | undefined =>
     inCatalogue().find((one) => one.manifest.digest === manifest);
 
@@ -302,8 +302,8 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
       const filling = replicas.filling();
       const replica = filling?.manifest === image ? filling.purpose : undefined;
       const line = node.lines().find((one) => one.image.manifest === image);
-      const isPackage = catalogue.packages().includes(found);
-      const plain = isPackage ? 'package' : 'image';
+      const isImage = catalogue.images().includes(found);
+      const plain = isImage ? 'image' : catalogue.packages().includes(found) ? 'package' : 'boot-entry';
       return {
         purpose: replica ?? plain,
         // As soon as somebody waits for what we fill, it is no longer only for later.

@@ -6,14 +6,13 @@ import type { Assignment } from '../api/machines.ts';
 import { ROUTES } from '../api/routes.ts';
 import { isPeerbootError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { ChainMemory } from '../boot/chain-memory.ts';
 import type { FileSource } from '../chunk/ports.ts';
 import { askImaged } from '../io/ask-peer.ts';
 import { openChunkStore } from '../io/chunk-files.ts';
 import { systemClock, systemTimers } from '../io/clock.ts';
+import { type Config, LOCAL_BOOT } from '../io/config-keys.ts';
 import { openFirmwareStore } from '../io/firmware-store.ts';
 import { sha256 } from '../io/hash.ts';
-import { type Config, LOCAL_BOOT } from '../io/config-keys.ts';
 import { createHttpSource, type HttpSource } from '../io/http-source.ts';
 import { chooseInterfaces, type HostInterface } from '../io/interfaces.ts';
 import { openLedgerStore } from '../io/ledger-store.ts';
@@ -25,15 +24,17 @@ import { createOrderedSource } from '../io/ordered-source.ts';
 import { ensureFolder } from '../io/state-folder.ts';
 import { tftpSockets } from '../io/tftp-sockets.ts';
 import { openUdp } from '../io/udp.ts';
+import { unzstd } from '../io/zstd.ts';
 import { type Assignments, createAssignments } from '../service/assignments.ts';
+import { createBootEntries } from '../service/boot-entries.ts';
 import { type Catalogue, createCatalogue } from '../service/catalogue.ts';
 import { chainedMachines, chainsOf } from '../service/chained-machines.ts';
 import { createContentService } from '../service/content.ts';
 import { createDhcpService } from '../service/dhcp-service.ts';
 import { createDoctor } from '../service/doctor.ts';
 import { judgedMachines } from '../service/doctor-machines.ts';
-import { createHttpService } from '../service/http-service.ts';
 import { createFirmwareMemory } from '../service/firmware-memory.ts';
+import { createHttpService } from '../service/http-service.ts';
 import { createElsewhere } from '../service/imaged-elsewhere.ts';
 import { createLedger } from '../service/ledger.ts';
 import { createMachines, type Machines } from '../service/machines.ts';
@@ -187,8 +188,8 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     openUdp,
     addresses: () => interfaces.map((one) => one.address),
     mayAnswer: (mac) => mac === undefined || site.turns.rank(mac) !== undefined,
-    clock,
     onReply: firmware.heardReply,
+    clock,
     timers,
     log: part('doctor'),
   });
@@ -226,6 +227,12 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     clock,
     onMachineEvent: (event) => void machines.observe(event),
   });
+  const entries = createBootEntries({
+    entries: () => catalogue.bootEntries(),
+    get: (wanted) => content.get(wanted),
+    unzstd,
+    sha256,
+  });
   let open = false;
   const http = createHttpService({
     port: config.httpPort,
@@ -234,6 +241,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     files: assets,
     content,
     catalogue,
+    entries,
     machines: judgedMachines(machines, doctor),
     assignments,
     peerName: hostname(),
@@ -244,6 +252,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     swarm: site.swarm,
     others: site.otherBootHosts,
     ...(prove === undefined ? {} : { siteOrders: { orders: assignments.orders, prove } }),
+    firmware: { ...firmware, prove },
     siteRoutes: site.routes,
     lan: site.lan,
     stats: statsOf({ dhcp, tftp, ledger, doctor }),
@@ -252,7 +261,6 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     clock,
     timers,
     log: part('http'),
-    firmware: { ...firmware, prove },
   });
 
   await Promise.race([catalogue.refresh(), waitMs(FIRST_CATALOGUE_MS)]);
@@ -265,6 +273,8 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
   undo.push(() => site.stop());
   elsewhere.start();
   orders.start();
+  firmware.start();
+  undo.push(() => firmware.stop());
   undo.push(() => orders.stop());
   undo.push(() => elsewhere.stop());
   // An observer sends nothing, and must not take port 69 from the server that it is to be compared with.
@@ -273,8 +283,6 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     undo.push(() => tftp.stop());
   }
   await doctor.start();
-  firmware.start();
-  undo.push(() => firmware.stop());
   undo.push(() => doctor.stop());
   await dhcp.start();
   undo.push(() => dhcp.stop());

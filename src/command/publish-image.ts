@@ -1,5 +1,6 @@
-// Publishes a disk image or package: opens the tree, the keys and the worker threads, hands them to the service, and tells the result.
+// Publishes a disk image, package or boot entry: opens the tree, the keys and the worker threads, hands them to the service, and tells the result.
 import { mkdirSync } from 'node:fs';
+import type { BootDescription } from '../api/boot-entry.ts';
 import type { ContentKind } from '../chunk/names.ts';
 import { openContentTree } from '../io/content-tree.ts';
 import { digestOf } from '../io/hash.ts';
@@ -7,10 +8,11 @@ import { createPackPool } from '../io/pack-pool.ts';
 import { openTrustWriter } from '../io/trust-writer.ts';
 import { unzstd } from '../io/zstd.ts';
 import { type PublishSummary, publish } from '../service/publish.ts';
+import { describeEntry, type EntryFlags } from './publish-entry.ts';
 import { createProgressView } from './publish-progress.ts';
 import { colours, formatBytes, formatTable, printJson } from './terminal.ts';
 
-export interface PublishFlags {
+export interface PublishFlags extends EntryFlags {
   readonly kind: ContentKind;
   readonly name: string;
   readonly version: string;
@@ -25,13 +27,14 @@ export async function publishImage(path: string, flags: PublishFlags): Promise<P
   const { kind, name, version } = flags;
   const json = flags.json === true;
   const started = performance.now();
+  const boot = kind === 'boot-entry' ? describeEntry(path, name, flags) : undefined;
   const pool = createPackPool();
   try {
-    const opened = kind === 'package' ? pool.openPackage(path) : undefined;
+    const opened = kind === 'image' ? undefined : pool.openPackage(path);
     const cut = opened ?? pool.openImage(path);
     const { files, warnings = [] } = opened ?? {};
     if (!json) for (const warning of warnings) console.error(`${colours.yellow('!')} ${warning}`);
-    const about = opened === undefined ? { kind } : { kind, files, warnings };
+    const about = opened === undefined ? { kind } : { kind, files, warnings, boot };
     mkdirSync(flags.to, { recursive: true });
     const tree = openContentTree(flags.to);
     try {
@@ -50,9 +53,8 @@ export async function publishImage(path: string, flags: PublishFlags): Promise<P
         unzstd,
         onProgress: view.show,
       };
-      const summary = await publish({ kind, name, version, maxWaste: flags.maxWaste / 100 }, ports).finally(
-        view.end,
-      );
+      const request = { kind, boot, name, version, maxWaste: flags.maxWaste / 100 };
+      const summary = await publish(request, ports).finally(view.end);
       const seconds = (performance.now() - started) / 1000;
       const trust = {
         root: catalogue.rootFile,
@@ -61,7 +63,7 @@ export async function publishImage(path: string, flags: PublishFlags): Promise<P
       };
       if (json)
         printJson({ event: 'published', ok: true, ...about, name, version, seconds, ...summary, ...trust });
-      else tell(flags, summary, seconds, trust);
+      else tell(flags, summary, seconds, trust, boot);
       return summary;
     } finally {
       tree.close();
@@ -76,6 +78,7 @@ function tell(
   summary: PublishSummary,
   seconds: number,
   trust: { readonly root: string; readonly fingerprint: string; readonly newKeys: boolean },
+  boot: BootDescription | undefined,
 ): void {
   const dataBytes = summary.imageBytes - summary.zeroBytes;
   const ratio = summary.storedBytes === 0 ? '' : `${(dataBytes / summary.storedBytes).toFixed(2)} : 1`;
@@ -94,6 +97,7 @@ function tell(
   console.log(
     formatTable(rows.map(([what, bytes, note]) => [`  ${what}`, formatBytes(bytes), colours.dim(note)])),
   );
+  if (boot !== undefined) console.log(`  ${boot.title}: ${boot.start.way}, for ${boot.firmwares.join(', ')}`);
   if (!trust.newKeys) return;
   console.log(`  New signing keys are in ${keys}: keep a copy in a safe place.`);
   console.log(`  Peers must be given ${trust.root} (--root), whose digest is\n  ${trust.fingerprint}`);

@@ -1,5 +1,5 @@
 // The agent's check of a catalogue: from the root it carries, in memory, without anything remembered.
-import type { CatalogueImage, CataloguePackage } from '../api/catalogue.ts';
+import type { CatalogueBootEntry, CatalogueImage, CataloguePackage } from '../api/catalogue.ts';
 import { assembleSet, type FetchMetadata, judgeHeld, type VerifiedSet } from './trust-verify.ts';
 
 export interface CheckOnceInput {
@@ -16,6 +16,7 @@ export interface CheckOnceInput {
 export interface CheckedOnce {
   readonly images: readonly CatalogueImage[];
   readonly packages: readonly CataloguePackage[];
+  readonly bootEntries: readonly CatalogueBootEntry[];
   readonly versions: VerifiedSet['versions'];
   /** Past its date but within its publisher's grace: to be said on the screen. */
   readonly stale: boolean;
@@ -29,7 +30,8 @@ export async function verifyCatalogueOnce(input: CheckOnceInput): Promise<Checke
   const { root, fetchFile, source } = input;
   const set = await assembleSet({ pinnedRoot: root, fetchFile, source });
   const standing = judgeHeld(set, trustedWallMs(input.clocksMs), source);
-  return { images: set.images, packages: set.packages, versions: set.versions, stale: standing === 'stale' };
+  const { images, packages, bootEntries, versions } = set;
+  return { images, packages, bootEntries, versions, stale: standing === 'stale' };
 }
 
 /**

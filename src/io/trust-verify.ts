@@ -4,6 +4,7 @@
 import { Metadata, MetadataKind, type TargetFile } from '@tufjs/models';
 import { TrustedMetadataStore } from 'tuf-js/dist/store.js';
 import {
+  type CatalogueBootEntry,
   type CatalogueImage,
   type CataloguePackage,
   compareVersions,
@@ -12,7 +13,7 @@ import {
 import { toText } from '../base/bytes.ts';
 import { isDigest } from '../base/digest.ts';
 import { PeerbootError } from '../base/errors.ts';
-import { parseImageTargetPath, parsePackageTargetPath } from '../chunk/names.ts';
+import { parseTargetPath } from '../chunk/names.ts';
 import {
   asTrustError,
   belongsElsewhere,
@@ -32,6 +33,7 @@ export interface VerifiedSet {
   readonly images: readonly CatalogueImage[];
   /** In the same order as images: by name, the newest first. */
   readonly packages: readonly CataloguePackage[];
+  readonly bootEntries: readonly CatalogueBootEntry[];
   /** Targets that this version of Peerboot does not understand. */
   readonly unreadable: readonly string[];
   readonly versions: Readonly<Record<'root' | 'timestamp' | 'snapshot' | 'targets', number>>;
@@ -252,18 +254,22 @@ function summarise(trust: TrustedMetadataStore, files: MetadataFiles): VerifiedS
     wallMs: Date.parse(signed.expires),
   }));
   const graceDays = timestamp.signed.unrecognizedFields?.[GRACE_FIELD];
-  const lists = { image: [] as CatalogueImage[], package: [] as CataloguePackage[] };
+  const images: CatalogueImage[] = [];
+  const packages: CataloguePackage[] = [];
+  const bootEntries: CatalogueBootEntry[] = [];
   const unreadable: string[] = [];
   for (const [path, target] of Object.entries(targets.signed.targets)) {
     const content = readContent(path, target);
     if (content === undefined) unreadable.push(path);
-    else lists[content.kind].push(content.entry);
+    else if ('boot' in content.entry) bootEntries.push(content.entry);
+    else (content.kind === 'image' ? images : packages).push(content.entry);
   }
-  for (const list of Object.values(lists)) list.sort(byNameNewestFirst);
+  for (const list of [images, packages, bootEntries]) list.sort(byNameNewestFirst);
   return {
     files,
-    images: lists.image,
-    packages: lists.package,
+    images,
+    packages,
+    bootEntries,
     unreadable,
     versions: {
       root: root.signed.version,
@@ -283,16 +289,17 @@ function byNameNewestFirst(a: CatalogueImage, b: CatalogueImage): number {
 function readContent(
   path: string,
   target: TargetFile,
-): { readonly kind: ImageTarget['kind']; readonly entry: CatalogueImage } | undefined {
+): { readonly kind: ImageTarget['kind']; readonly entry: CatalogueImage | CatalogueBootEntry } | undefined {
   const custom = ImageTarget.safeParse(target.custom);
-  // A path of the other kind does not parse, so the two can never be mistaken for each other.
-  const parsePath = custom.data?.kind === 'package' ? parsePackageTargetPath : parseImageTargetPath;
-  const named = parsePath(path);
+  if (!custom.success) return undefined;
+  const { kind, boot, ...entry } = custom.data;
+  const named = parseTargetPath(kind, path);
   const digest = `sha256:${target.hashes.sha256 ?? ''}`;
-  if (!custom.success || named === undefined || !isDigest(digest)) return undefined;
-  const { kind, ...entry } = custom.data;
+  if (named === undefined || !isDigest(digest)) return undefined;
   if (entry.name !== named.name || entry.version !== named.version) return undefined;
-  return { kind, entry: { ...entry, manifest: { digest, size: target.length } } };
+  const described = { ...entry, manifest: { digest, size: target.length } };
+  if (kind !== 'boot-entry') return boot === undefined ? { kind, entry: described } : undefined;
+  return boot === undefined ? undefined : { kind, entry: { ...described, boot } };
 }
 
 /** Throws PB-TRUST-EXPIRED: what an origin offers must be in date, since holding back is how it would attack. */

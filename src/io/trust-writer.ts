@@ -1,10 +1,11 @@
 // Writes the signed catalogue of a published tree: whoever reads during a crash finds the old set whole, or the new one.
 import { join } from 'node:path';
 import { Metadata, MetadataKind, TargetFile } from '@tufjs/models';
-import type { CatalogueImage, CataloguePackage } from '../api/catalogue.ts';
+import type { CatalogueBootEntry, CatalogueImage, CataloguePackage } from '../api/catalogue.ts';
 import { equalBytes, fromText, toText } from '../base/bytes.ts';
 import { type Descriptor, type Digest, digestHex } from '../base/digest.ts';
 import { isPeerbootError, PeerbootError } from '../base/errors.ts';
+import type { TargetWords } from '../chunk/publish-ports.ts';
 import { digestOf } from './hash.ts';
 import { type DurableSteps, ensureFolder, readIfThere, writeDurably } from './state-folder.ts';
 import { openKeys, ROLES, type Role, rootPath, type SigningKeys } from './trust-keys.ts';
@@ -19,7 +20,7 @@ export interface NewTarget {
   /** Digest and length of the manifest's bytes. */
   readonly manifest: Descriptor;
   /** See `ImageTarget`. */
-  readonly custom: Readonly<Record<string, string | number>>;
+  readonly custom: TargetWords;
 }
 
 export interface Committed {
@@ -45,6 +46,7 @@ export interface TrustWriter {
   readonly keysAreFresh: boolean;
   images(): readonly CatalogueImage[];
   packages(): readonly CataloguePackage[];
+  bootEntries(): readonly CatalogueBootEntry[];
   /** Takes the place of a target with the same path. */
   addTarget(target: NewTarget): void;
   removeTarget(path: string): void;
@@ -108,6 +110,7 @@ export async function openTrustWriter(options: TrustWriterOptions): Promise<Trus
     keysAreFresh: keys.fresh,
     images: () => current?.images ?? [],
     packages: () => current?.packages ?? [],
+    bootEntries: () => current?.bootEntries ?? [],
     addTarget: ({ path, manifest, custom }) => {
       const hashes = { sha256: digestHex(manifest.digest) };
       targets.set(path, TargetFile.fromJSON(path, { length: manifest.size, hashes, custom }));

@@ -1,5 +1,10 @@
 // The site's signed catalogue: asks the origins for a newer one now and then, and serves the last good one.
-import { type CatalogueImage, type CataloguePackage, findImage } from '../api/catalogue.ts';
+import {
+  type CatalogueBootEntry,
+  type CatalogueImage,
+  type CataloguePackage,
+  findImage,
+} from '../api/catalogue.ts';
 import { isPeerbootError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Clock, Timers } from '../base/time.ts';
@@ -13,6 +18,7 @@ export interface SetKeeper {
         readonly files: ReadonlyMap<string, Uint8Array>;
         readonly images: readonly CatalogueImage[];
         readonly packages: readonly CataloguePackage[];
+        readonly bootEntries: readonly CatalogueBootEntry[];
         readonly unreadable: readonly string[];
         readonly versions: Readonly<Record<string, number>>;
         readonly expires: { readonly role: string; readonly wallMs: number };
@@ -77,7 +83,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
   function announce(source: string): void {
     const set = keeper?.current();
     if (set === undefined) return;
-    const [images, packages] = [set.images, set.packages].map((list) =>
+    const [images, packages, bootEntries] = [set.images, set.packages, set.bootEntries].map((list) =>
       list.map(({ name, version }) => `${name}@${version}`),
     );
     log.info(
@@ -86,6 +92,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
         versions: set.versions,
         images,
         packages,
+        bootEntries,
         expires: new Date(set.expires.wallMs).toISOString(),
       },
       'catalogue accepted',
@@ -140,6 +147,7 @@ export function createCatalogue(options: CatalogueOptions): Catalogue {
     refresh,
     images,
     packages: () => inForce()?.packages ?? [],
+    bootEntries: () => inForce()?.bootEntries ?? [],
     find: (reference) => findImage(images(), reference),
     state: currentState,
     file: async (name) => inForce()?.files.get(name),

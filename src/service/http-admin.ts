@@ -68,6 +68,7 @@ export function adminRoutes(app: FastifyInstance, options: AdminRoutesOptions): 
   app.get(ROUTES.images, () => ({
     images: catalogue.images(),
     packages: catalogue.packages(),
+    bootEntries: catalogue.bootEntries(),
     catalogue: catalogue.state(),
   }));
 }

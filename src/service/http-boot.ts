@@ -10,7 +10,8 @@ import type { Clock } from '../base/time.ts';
 import { type AgentArchitecture, agentArchitecture, agentFiles } from '../boot/agent-files.ts';
 import { signedUki } from '../boot/chain.ts';
 import { type PlanDecision, WAIT_MS } from '../boot/plan.ts';
-import { renderScript, renderStartScript, type ScriptMachine } from '../boot/script.ts';
+import { renderScript, renderStartScript } from '../boot/script.ts';
+import type { ScriptMachine } from '../boot/script-parts.ts';
 import { checked } from './http-errors.ts';
 import { sendStored } from './http-send.ts';
 import type { Machines } from './machines.ts';
@@ -89,14 +90,15 @@ export function bootRoutes(app: FastifyInstance, options: BootRoutesOptions): vo
         );
       }
       const { name, sizeBytes, etag } = file;
-      const sent = await sendStored(request, reply, {
+      await sendStored(request, reply, {
         sizeBytes,
         etag,
         contentType: typeOf(name),
         cacheControl: 'no-cache',
         read: (offset, length) => file.read(offset, length),
+        // What broke off has not arrived: else a machine that was switched off would pass for one that refuses its NBP.
+        onEnd: () => machines.observe({ kind: 'file', address: addressOf(request), name, via: 'http' }),
       });
-      if (sent > 0) machines.observe({ kind: 'file', address: addressOf(request), name, via: 'http' });
     },
   });
 
@@ -127,11 +129,7 @@ const UNTOLD: PlanDecision = {
 };
 
 /** Without kernel and agent there is nothing to boot: say so and wait, rather than fail at each file. */
-function bootable(
-  decision: PlanDecision,
-  architecture: AgentArchitecture,
-  files: NamedFiles,
-): PlanDecision {
+function bootable(decision: PlanDecision, architecture: AgentArchitecture, files: NamedFiles): PlanDecision {
   const needsAgent = decision.plan.kind === 'image' || decision.unapproved === true;
   if (!needsAgent || missingAgentFiles(architecture, files).length === 0) return decision;
   const reason = `PB-ASSETS-MISSING: this peer has no agent for ${architecture} to boot, build its boot assets`;

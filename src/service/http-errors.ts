@@ -9,6 +9,7 @@ import type { Log } from '../base/log.ts';
 const STATUS: Partial<Record<ErrorCode, number>> = {
   'PB-ADMIN-FORBIDDEN': 403,
   'PB-APPROVE-IMAGE': 409,
+  'PB-BOOT-ENTRY-UNKNOWN': 404,
   'PB-CHUNK-CORRUPT': 502,
   'PB-CHUNK-MISSING': 404,
   'PB-CODE-GUESSED': 429,

@@ -1,5 +1,5 @@
 // What the HTTP service needs from the other services: content, catalogue, plain figures for the metrics.
-import type { CatalogueImage, CataloguePackage } from '../api/catalogue.ts';
+import type { CatalogueBootEntry, CatalogueImage, CataloguePackage } from '../api/catalogue.ts';
 import type { OpenChunk, Wanted } from '../chunk/ports.ts';
 
 /** Stored bytes by digest: chunks, manifests and tables alike. */
@@ -21,6 +21,7 @@ export interface CatalogueForHttp {
   /** Images of the catalogue in force. */
   images(): readonly CatalogueImage[];
   packages(): readonly CataloguePackage[];
+  bootEntries(): readonly CatalogueBootEntry[];
   state(): CatalogueState;
   /** A file of the metadata in force, e.g. `timestamp.json`; undefined when there is none of that name. */
   file(name: string): Promise<Uint8Array | undefined>;

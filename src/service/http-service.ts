@@ -7,14 +7,16 @@ import type { NamedFiles } from '../base/named-files.ts';
 import type { Clock, Timers } from '../base/time.ts';
 import type { Observed } from '../boot/observed.ts';
 import type { Assignments } from './assignments.ts';
+import type { BootEntries } from './boot-entries.ts';
 import { adminRoutes } from './http-admin.ts';
 import { addressOf, type BootRoutesOptions, bootRoutes } from './http-boot.ts';
 import { contentRoutes } from './http-content.ts';
+import { entryRoutes } from './http-entries.ts';
 import { answerErrors } from './http-errors.ts';
 import { reportFacts } from './http-facts.ts';
+import { type FirmwareForHttp, firmwareAdminRoutes, firmwareSiteRoute } from './http-firmware.ts';
 import { healthRoutes, type ReadyCheck } from './http-health.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits, limitConnections } from './http-limits.ts';
-import { type FirmwareForHttp, firmwareAdminRoutes, firmwareSiteRoute } from './http-firmware.ts';
 import { machineOpenRoutes } from './http-machines.ts';
 import { type OrdersForHttp, orderRoutes } from './http-orders.ts';
 import type { CatalogueForHttp, ContentForHttp, StatsSuppliers } from './http-ports.ts';
@@ -31,6 +33,8 @@ export interface HttpServiceOptions {
   readonly files: NamedFiles;
   readonly content: ContentForHttp;
   readonly catalogue: CatalogueForHttp;
+  /** Files of boot entries; absent: none are served. */
+  readonly entries?: BootEntries | undefined;
   readonly machines: Machines;
   readonly assignments: Assignments;
   readonly peerName: string;
@@ -43,12 +47,12 @@ export interface HttpServiceOptions {
   readonly others?: BootRoutesOptions['others'];
   /** For the other boot hosts; absent without an admin token. */
   readonly siteOrders?: OrdersForHttp;
+  /** What is learnt of firmwares. */
+  readonly firmware?: FirmwareForHttp | undefined;
   /** Further conditions of `/readyz`. */
   readonly checks?: () => readonly ReadyCheck[];
   readonly stats?: StatsSuppliers;
   /** Limit of what leaves for the LAN. */
-  /** What is learnt of firmwares. */
-  readonly firmware?: FirmwareForHttp | undefined;
   readonly lan?: LanPace | undefined;
   /** Without it there are no routes of the site: a peer alone. */
   readonly siteRoutes?: SiteForHttp | undefined;
@@ -123,24 +127,27 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
   if (options.onFact !== undefined) reportFacts(app, options.onFact);
   bootRoutes(app, options);
   machineOpenRoutes(app, options);
-  contentRoutes(app, { ...options, idleMs: limits.idleMs, onServed: (bytes) => metrics.served(bytes) });
+  const served = { idleMs: limits.idleMs, onServed: (bytes: number) => metrics.served(bytes) };
+  contentRoutes(app, { ...options, ...served });
+  if (options.entries !== undefined)
+    entryRoutes(app, { ...served, entries: options.entries, lan: options.lan });
   healthRoutes(app, { ...options, checks: options.checks ?? (() => []), metrics });
   // In a scope of its own: its guard is for administration alone.
   app.register(async (scope) => {
     adminRoutes(scope, options);
     if (options.siteRoutes !== undefined) siteAdminRoutes(scope, options.siteRoutes);
+    if (options.firmware !== undefined) firmwareAdminRoutes(scope, options.firmware);
   });
   if (options.siteRoutes !== undefined) siteFactRoutes(app, options.siteRoutes);
   if (options.siteOrders !== undefined) orderRoutes(app, options.siteOrders);
+  if (options.firmware !== undefined) firmwareSiteRoute(app, options.firmware);
 
   return {
     app,
     async start() {
-    if (options.firmware !== undefined) firmwareAdminRoutes(scope, options.firmware);
       try {
         // All addresses: an endpoint's own may change by DHCP while we run. `limitConnections` refuses the others.
         await app.listen({ port, host: '0.0.0.0' });
-  if (options.firmware !== undefined) firmwareSiteRoute(app, options.firmware);
       } catch (error) {
         throw asPortError(error, port);
       }

@@ -1,16 +1,17 @@
 // What publishing needs from the world: the image, packing on all cores, the tree, the catalogue.
-import type { CatalogueImage, CataloguePackage } from '../api/catalogue.ts';
+import type { CatalogueBootEntry, CatalogueImage, CataloguePackage } from '../api/catalogue.ts';
 import type { Descriptor, Digest } from '../base/digest.ts';
-import type { ChunkPacker, ContentTree, CutImage } from '../chunk/publish-ports.ts';
+import type { ChunkPacker, ContentTree, CutImage, TargetWords } from '../chunk/publish-ports.ts';
 
 /** Port: the signed catalogue of the tree. Nothing is visible before `commit` resolves. */
 export interface CatalogueWriter {
   images(): readonly CatalogueImage[];
   packages(): readonly CataloguePackage[];
+  bootEntries(): readonly CatalogueBootEntry[];
   addTarget(target: {
     readonly path: string;
     readonly manifest: Descriptor;
-    readonly custom: Readonly<Record<string, string | number>>;
+    readonly custom: TargetWords;
   }): void;
   commit(): Promise<unknown>;
 }

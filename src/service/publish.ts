@@ -1,4 +1,6 @@
-// Publishing an image or a package: cut → digest → plan → pack → keep → sign; the catalogue names it only when all of it is durable.
+// Publishing an image, a package or a boot entry: cut → digest → plan → pack → keep → sign; the catalogue names it only when all of it is durable.
+import { BootDescription } from '../api/boot-entry.ts';
+import type { CatalogueImage } from '../api/catalogue.ts';
 import type { Descriptor } from '../base/digest.ts';
 import { PeerbootError } from '../base/errors.ts';
 import { PackPlan, type PlanSummary } from '../chunk/chunk.ts';
@@ -11,12 +13,12 @@ import {
   type Tables,
 } from '../chunk/manifest.ts';
 import {
+  CONTENT_KINDS,
   type ContentKind,
   type ImageName,
-  imageTargetPath,
   isImageName,
   isImageVersion,
-  packageTargetPath,
+  targetPath,
 } from '../chunk/names.ts';
 import { choosePredecessors, readTables } from './publish-known.ts';
 import { packImage } from './publish-pack.ts';
@@ -24,6 +26,8 @@ import type { PublishPorts } from './publish-ports.ts';
 
 export interface PublishRequest extends ImageName {
   readonly kind?: ContentKind;
+  /** Of boot entries. */
+  readonly boot?: BootDescription | undefined;
   /** How much of the stored bytes may be of no use to a site that has no earlier version; 0.25: a quarter. */
   readonly maxWaste: number;
 }
@@ -41,7 +45,7 @@ export interface PublishSummary extends PlanSummary {
 }
 
 /**
- * Publishes the image or package as `name@version`. The same image again changes nothing; another image under a version that
+ * Publishes the image, package or boot entry as `name@version`. The same image again changes nothing; another image under a version that
  * exists rejects with PB-VERSION-EXISTS. A run that is cut off leaves the catalogue as it was, and the next one
  * packs only what is missing.
  */
@@ -49,14 +53,26 @@ export async function publish(request: PublishRequest, ports: PublishPorts): Pro
   requireImageName(request);
   const plan = new PackPlan();
   const { kind = 'image' } = request;
-  const [images, packages] = [ports.catalogue.images(), ports.catalogue.packages()];
-  const [published, others] = kind === 'image' ? [images, packages] : [packages, images];
+  const lists = {
+    image: ports.catalogue.images(),
+    package: ports.catalogue.packages(),
+    'boot-entry': ports.catalogue.bootEntries(),
+  } satisfies Record<ContentKind, readonly CatalogueImage[]>;
+  const published: readonly CatalogueImage[] = lists[kind];
+  const others = CONTENT_KINDS.filter((one) => one !== kind).flatMap(
+    (one): readonly CatalogueImage[] => lists[one],
+  );
   const existing = published.find(isVersion(request));
   let existingTables: Tables | undefined;
   for (const image of choosePredecessors(request, published, others)) {
     const tables = await readTables(image, ports);
     plan.know(tables.slices, tables.chunks, (row) => ports.tree.has(row));
     if (image === existing) existingTables = tables;
+  }
+  const before = lists['boot-entry'].find((entry) => entry === existing)?.boot;
+  if (before !== undefined && !isSameStart(before, request.boot)) {
+    const what = `${request.name}@${request.version} is published already, and starts in another way`;
+    throw new PeerbootError('PB-VERSION-EXISTS', what);
   }
   const isWhole = existingTables?.chunks.every((row) => ports.tree.has(row)) ?? false;
   const otherImage = () =>
@@ -79,7 +95,7 @@ export async function publish(request: PublishRequest, ports: PublishPorts): Pro
   }
   ports.onProgress?.({ phase: 'signing', doneBytes: 0, totalBytes: 1 });
   const kept = await keepTables({ ...request, kind }, plan, ports);
-  addToCatalogue(kept, ports);
+  addToCatalogue(kept, request.boot, ports);
   await ports.catalogue.commit();
   ports.tree.forget();
   return {
@@ -140,12 +156,18 @@ async function keepTables(
   return { manifest, descriptor, tableBytes };
 }
 
-function addToCatalogue(kept: Kept, { catalogue }: PublishPorts): void {
+function addToCatalogue(kept: Kept, boot: BootDescription | undefined, { catalogue }: PublishPorts): void {
   const { kind, name, version, imageBytes, storedBytes } = kept.manifest;
-  const targetPath = kind === 'image' ? imageTargetPath : packageTargetPath;
   catalogue.addTarget({
-    path: targetPath({ name, version }),
+    path: targetPath(kind, { name, version }),
     manifest: kept.descriptor,
-    custom: { kind, name, version, imageBytes, storedBytes },
+    custom: { kind, name, version, imageBytes, storedBytes, ...(boot === undefined ? {} : { boot }) },
   });
+}
+
+/** The files themselves are compared by their slices. */
+function isSameStart(one: BootDescription, other: BootDescription | undefined): boolean {
+  const words = (boot: BootDescription | undefined) =>
+    JSON.stringify(boot === undefined ? undefined : BootDescription.parse({ ...boot, files: one.files }));
+  return words(one) === words(other);
 }

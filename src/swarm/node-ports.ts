@@ -6,7 +6,7 @@ import type { LineState, Row } from './line-ports.ts';
 import type { Presence } from './site.ts';
 
 /** What fetching is for: counted in the ledger. */
-export type Purpose = 'image' | 'package' | 'replica' | 'preseed' | 'catalogue' | 'relay';
+export type Purpose = 'image' | 'package' | 'boot-entry' | 'replica' | 'preseed' | 'catalogue' | 'relay';
 
 /** The chunks of an image as all its peers number them: rows of its chunk table, in order. */
 export interface LineImage {

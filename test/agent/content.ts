@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { imageTargetPath } from '../../src/chunk/names.ts';
+import { targetPath } from '../../src/chunk/names.ts';
 import { openTrustWriter } from '../../src/io/trust-writer.ts';
 import { diskBytes, type TestImage, testImage, writeTree } from '../support/image.ts';
 
@@ -80,7 +80,7 @@ export async function addImage(
   const writer = await openTrustWriter({ tree, keysFolder: join(folder, 'keys'), wallMs: Date.now });
   const { imageBytes, storedBytes } = image.manifest;
   writer.addTarget({
-    path: imageTargetPath({ name, version }),
+    path: targetPath('image', { name, version }),
     manifest: image.descriptor,
     custom: { kind: 'image', name, version, imageBytes, storedBytes },
   });

@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Plan } from '../../src/api/agent.ts';
-import { renderScript, renderStartScript, type ScriptContext, safeText } from '../../src/boot/script.ts';
+import { renderScript, renderStartScript, type ScriptContext } from '../../src/boot/script.ts';
+import { safeText } from '../../src/boot/script-parts.ts';
 import { MAC } from '../service/peer.ts';
 
 const context: ScriptContext = {

@@ -1,14 +1,13 @@
-// Names of images and packages: what may be one, and the paths that stand for them in the catalogue.
+// Names of images, packages and boot entries: what may be one, and the paths that stand for them in the catalogue.
 import { describe, expect, it } from 'vitest';
 import { WireError } from '../../src/base/errors.ts';
 import {
-  imageTargetPath,
+  CONTENT_KINDS,
   isImageName,
   isImageVersion,
-  packageTargetPath,
   parseImageReference,
-  parseImageTargetPath,
-  parsePackageTargetPath,
+  parseTargetPath,
+  targetPath,
 } from '../../src/chunk/names.ts';
 
 const till = { name: 'till', version: '12.1-RC' };
@@ -30,17 +29,24 @@ it.each([
 
 describe('catalogue paths', () => {
   it('come back as the names that they were made of, each of its own kind', () => {
-    expect(imageTargetPath(till)).toBe('images/till/12.1-RC.json');
-    expect(packageTargetPath(till)).toBe('packages/till/12.1-RC.json');
-    expect(parseImageTargetPath(imageTargetPath(till))).toEqual(till);
-    expect(parsePackageTargetPath(packageTargetPath(till))).toEqual(till);
-    expect(parseImageTargetPath(packageTargetPath(till))).toBeUndefined();
-    expect(parsePackageTargetPath(imageTargetPath(till))).toBeUndefined();
+    expect(CONTENT_KINDS.map((kind) => targetPath(kind, till))).toEqual([
+      'images/till/12.1-RC.json',
+      'packages/till/12.1-RC.json',
+      'boot-entries/till/12.1-RC.json',
+    ]);
+    for (const kind of CONTENT_KINDS) {
+      for (const other of CONTENT_KINDS)
+        expect(parseTargetPath(other, targetPath(kind, till))).toEqual(kind === other ? till : undefined);
+    }
   });
-  it.each(['', 'images/till.json', 'images/Till/1.json', 'images/till/-1.json', 'images/a/b/1.json'])(
-    '%j is none',
-    (path) => expect(parseImageTargetPath(path)).toBeUndefined(),
-  );
+  it.each([
+    '',
+    'images/till.json',
+    'images/till/1',
+    'images/Till/1.json',
+    'images/till/-1.json',
+    'images/a/b/1.json',
+  ])('%j is none', (path) => expect(parseTargetPath('image', path)).toBeUndefined());
 });
 
 it('a reference is a name, or a name and a version', () => {

@@ -1,6 +1,6 @@
 // A peer's HTTP side with everything real but the disk: for tests of routes, registry and assignments.
 import type { CheckIn, ProgressReport } from '../../src/api/agent.ts';
-import type { CatalogueImage } from '../../src/api/catalogue.ts';
+import type { CatalogueBootEntry, CatalogueImage } from '../../src/api/catalogue.ts';
 import type { Ipv4 } from '../../src/base/addresses.ts';
 import type { Digest } from '../../src/base/digest.ts';
 import { PeerbootError } from '../../src/base/errors.ts';
@@ -67,6 +67,7 @@ export interface Registry {
   readonly log: Logbook;
   images: CatalogueImage[];
   packages: CatalogueImage[];
+  bootEntries: CatalogueBootEntry[];
 }
 
 export function registry(
@@ -76,7 +77,15 @@ export function registry(
   const log = logbook();
   const store = options.store ?? memoryMachineStore();
   const assignments = createAssignments({ store, clock, log });
-  const made = { clock, log, store, assignments, images: [image('debian', '12.1')], packages: [] };
+  const made = {
+    clock,
+    log,
+    store,
+    assignments,
+    images: [image('debian', '12.1')],
+    packages: [],
+    bootEntries: [],
+  };
   const machines = createMachines({
     assignments,
     log,
@@ -130,6 +139,7 @@ export function testPeer(
     catalogue: {
       images: () => peer.images,
       packages: () => peer.packages,
+      bootEntries: () => peer.bootEntries,
       state: () => peer.catalogueState,
       file: async (name) => (name === 'timestamp.json' ? Buffer.from('{"signed":{}}') : undefined),
     },

@@ -1,6 +1,7 @@
 // Publishes with the real parts, in this process, and puts an image together again from nothing but the tree.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { BootDescription } from '../../src/api/boot-entry.ts';
 import { chunkPath } from '../../src/api/routes.ts';
 import type { Descriptor } from '../../src/base/digest.ts';
 import { WireError } from '../../src/base/errors.ts';
@@ -18,8 +19,9 @@ import type { PublishProgress } from '../../src/service/publish-ports.ts';
 export interface PublishOptions {
   readonly version?: string;
   readonly name?: string;
-  /** A package's `image` is a file or folder. */
+  /** The `image` of a package or boot entry is a file or folder. */
   readonly kind?: ContentKind;
+  readonly boot?: BootDescription;
   readonly maxWaste?: number;
   readonly threads?: number;
   readonly fs?: StoreFs;
@@ -40,7 +42,7 @@ export async function publishInto(
   const treeFolder = join(folder, 'tree');
   const pool = options.threads === undefined ? sharedPool : createPackPool({ threads: options.threads });
   const { kind = 'image' } = options;
-  const cut = kind === 'package' ? pool.openPackage(path) : pool.openImage(path);
+  const cut = kind === 'image' ? pool.openImage(path) : pool.openPackage(path);
   const tree = openContentTree(treeFolder, options.fs);
   try {
     const catalogue = await openTrustWriter({
@@ -50,6 +52,7 @@ export async function publishInto(
     });
     const request = {
       kind,
+      boot: options.boot,
       name: options.name ?? 'till',
       version: options.version ?? '1',
       maxWaste: options.maxWaste ?? 0.25,

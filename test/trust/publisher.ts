@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { imageTargetPath } from '../../src/chunk/names.ts';
+import { targetPath } from '../../src/chunk/names.ts';
 import type { FileSource } from '../../src/chunk/ports.ts';
 import { digestOf } from '../../src/io/hash.ts';
 import { readIfThere } from '../../src/io/state-folder.ts';
@@ -58,7 +58,7 @@ export async function newPublisher(
     publish: async (name, version) => {
       const manifest = { digest: digestOf(Buffer.from(`${name}@${version}`)), size: 100 };
       const custom = { kind: 'image', name, version, imageBytes: 512, storedBytes: 100 };
-      writer.addTarget({ path: imageTargetPath({ name, version }), manifest, custom });
+      writer.addTarget({ path: targetPath('image', { name, version }), manifest, custom });
       await writer.commit();
       return read();
     },

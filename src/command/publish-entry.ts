@@ -1,0 +1,115 @@
+// What makes files a boot entry: from the flags of `peerboot publish --kind boot-entry` and the files themselves to its description.
+import { closeSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  BootDescription,
+  type BootFirmware,
+  type EntryFile,
+  type EntryStart,
+  MOST_ENTRY_FILES,
+} from '../api/boot-entry.ts';
+import { PeerbootError } from '../base/errors.ts';
+import { decidingFile, entryFirmwares, HEAD_BYTES } from '../boot/entry-program.ts';
+import { safeText } from '../boot/script-parts.ts';
+import { ROOT_PATH } from '../chunk/archive.ts';
+import { fileSpans } from '../chunk/archive-spans.ts';
+import { scanFolder } from '../io/folder-scan.ts';
+
+export const BOOT_WORDS = ['linux', 'efi', 'iso', 'wimboot', 'memtest'] as const;
+
+export interface EntryFlags {
+  readonly boot?: (typeof BOOT_WORDS)[number];
+  readonly title?: string;
+  readonly tool?: boolean;
+  readonly firmware?: BootFirmware[];
+  readonly kernel?: string;
+  readonly initrd?: string[];
+  readonly cmdline?: string;
+  readonly program?: string;
+  readonly iso?: string;
+  readonly wimboot?: string;
+  readonly bcd?: string;
+  readonly sdi?: string;
+  readonly wim?: string;
+}
+
+/** Throws PB-BOOT-ENTRY-INVALID, and what scanning a folder throws. */
+export function describeEntry(path: string, name: string, flags: EntryFlags): BootDescription {
+  const scan = scanFolder(path);
+  const isFolder = scan.entries[0]?.entry.path === ROOT_PATH;
+  const files: EntryFile[] = fileSpans(scan.entries.map(({ entry }) => entry));
+  const first = files[0]?.path;
+  if (files.length > MOST_ENTRY_FILES) {
+    throw invalid(
+      `${path} has ${files.length} files, an entry has ${MOST_ENTRY_FILES} at most: name what is needed`,
+    );
+  }
+  const start = startOf(flags, isFolder ? undefined : first);
+  const title = flags.title ?? (flags.boot === 'memtest' ? 'Memory test' : name);
+  if (safeText(title) !== title)
+    throw invalid(`${JSON.stringify(title)} has letters that boot screens cannot show`);
+  const firmwares = flags.firmware ?? firmwaresFrom(start, isFolder ? scan.root : undefined, scan.root);
+  const tool = flags.tool === true || flags.boot === 'memtest';
+  const described = BootDescription.safeParse({ title, firmwares, tool, start, files });
+  if (described.success) return described.data;
+  const [issue] = described.error.issues;
+  throw invalid(`${issue?.path.join('.')}: ${issue?.message}`);
+}
+
+/** `only`: the one file that was given in the place of a folder. */
+function startOf(flags: EntryFlags, only: string | undefined): EntryStart {
+  const { boot, cmdline = '', initrd = [] } = flags;
+  const file = (flag: 'kernel' | 'program' | 'iso' | 'wimboot' | 'bcd' | 'sdi' | 'wim'): string => {
+    const named = flags[flag] ?? only;
+    if (named === undefined) throw invalid(`--boot ${boot} needs --${flag}`);
+    return named;
+  };
+  if (boot === undefined) throw invalid(`say how it is started: --boot ${BOOT_WORDS.join(', ')}`);
+  switch (boot) {
+    case 'linux':
+      return { way: 'linux', kernel: file('kernel'), initrds: initrd, cmdline };
+    case 'efi':
+      return { way: 'efi', program: file('program'), cmdline };
+    case 'iso':
+      return { way: 'iso', iso: file('iso') };
+    case 'wimboot':
+      return {
+        way: 'wimboot',
+        wimboot: file('wimboot'),
+        bcd: file('bcd'),
+        sdi: file('sdi'),
+        wim: file('wim'),
+      };
+    case 'memtest':
+      // memtest86+ comes as a program for UEFI, and in the form of a Linux kernel, which most often is one, too.
+      if (flags.program !== undefined) return { way: 'efi', program: flags.program, cmdline };
+      return { way: 'linux', kernel: file('kernel'), initrds: [], cmdline };
+  }
+}
+
+function firmwaresFrom(start: EntryStart, folder: string | undefined, only: string): BootFirmware[] {
+  const file = decidingFile(start);
+  const head =
+    file === undefined ? new Uint8Array(0) : headOf(folder === undefined ? only : join(folder, file));
+  const firmwares = entryFirmwares(start, head);
+  if (firmwares.length > 0) return firmwares;
+  throw invalid(`${file} is no program that is known here; say with --firmware what can start it`);
+}
+
+function headOf(path: string): Uint8Array {
+  const bytes = new Uint8Array(HEAD_BYTES);
+  try {
+    const fd = openSync(path, 'r');
+    try {
+      return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0));
+    } finally {
+      closeSync(fd);
+    }
+  } catch (cause) {
+    throw invalid(`${path} cannot be read: ${(cause as Error).message}`);
+  }
+}
+
+function invalid(what: string): PeerbootError {
+  return new PeerbootError('PB-BOOT-ENTRY-INVALID', what);
+}

@@ -1,5 +1,6 @@
-// Four projects, cheapest first: the laws, pure code, real processes, virtual machines.
+// Five projects, cheapest first: the laws, pure code, real processes, sites of processes, virtual machines.
 import { defineConfig } from 'vitest/config';
+import { SlowestFirst } from './test/support/slowest-first.ts';
 
 export default defineConfig({
   test: {
@@ -15,6 +16,7 @@ export default defineConfig({
         'src/**/*.ts': { branches: 100, functions: 100 },
       },
     },
+    sequence: { sequencer: SlowestFirst },
     projects: [
       { test: { name: 'house', include: ['test/house/**/*.test.ts'] } },
       {
@@ -25,6 +27,8 @@ export default defineConfig({
           testTimeout: 60_000,
           // Vitest leaves one processor to itself; these tests wait for nothing, and it is idle while they run.
           maxWorkers: '100%',
+          // Pure code leaves nothing behind: one process loads it once for all files.
+          isolate: false,
         },
       },
       {
@@ -39,14 +43,25 @@ export default defineConfig({
         },
       },
       {
-        // Each virtual machine takes a core, and shaped sites are held to seconds: one file at a time, which may itself run two.
+        // Sites on shaped links are held to seconds: nothing runs beside them.
         test: {
           name: 'lab',
-          include: ['test/**/*.vm.test.ts', 'test/lab/**/*.real.test.ts'],
+          include: ['test/lab/**/*.real.test.ts'],
           testTimeout: 600_000,
-          maxConcurrency: 2,
-          hookTimeout: 900_000,
+          hookTimeout: 120_000,
           fileParallelism: false,
+        },
+      },
+      {
+        // Each virtual machine takes a core while it computes, and waits half of its time: two files, of two cases each.
+        test: {
+          name: 'vm',
+          include: ['test/**/*.vm.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 900_000,
+          maxConcurrency: 2,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

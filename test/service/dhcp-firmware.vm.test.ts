@@ -2,26 +2,20 @@
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, expect, it } from 'vitest';
-import { type Lab, openLab } from '../lab/lab.ts';
+import { describe, expect, it } from 'vitest';
+import { type Lab, withLab } from '../lab/lab.ts';
 import { start } from '../lab/process.ts';
 import type { TargetOptions } from '../lab/target.ts';
 
 const NBPS = ['undionly.kpxe', 'snponly.efi'];
 const LIMIT_MS = 150_000;
 
-let lab: Lab | undefined;
-afterEach(async () => {
-  await lab?.close();
-  lab = undefined;
-});
+type Wanted = Pick<TargetOptions, 'name' | 'firmware' | 'more'>;
 
 /** Powers a machine on and tells, in order, what it was answered, what it fetched, and that it came for the script. */
-async function bootToScript(
-  target: Pick<TargetOptions, 'name' | 'firmware' | 'more'>,
-  ...flags: string[]
-): Promise<readonly string[]> {
-  lab = await openLab();
+const bootToScript = (target: Wanted, ...flags: string[]) => withLab((lab) => bootIn(lab, target, flags));
+
+async function bootIn(lab: Lab, target: Wanted, flags: readonly string[]): Promise<readonly string[]> {
   const folder = join(lab.folder, 'nbps');
   mkdirSync(folder);
   for (const name of NBPS) copyFileSync(join('/usr/lib/ipxe', name), join(folder, name));
@@ -53,9 +47,6 @@ async function bootToScript(
           what: `${target.name} asks for the script`,
         },
       );
-    } catch (error) {
-      await lab.keepEvidence();
-      throw error;
     } finally {
       await machine.stop();
     }
@@ -68,40 +59,42 @@ async function bootToScript(
 
 const SCRIPT = 'http://10.77.0.2:8067/boot/start.ipxe';
 
-it('a BIOS whose ROM is iPXE gets the script at once', async () => {
-  expect(await bootToScript({ name: 'rom', firmware: 'bios' })).toEqual([
-    `67 ipxe: ${SCRIPT}`,
-    'GET /boot/start.ipxe',
-  ]);
-});
+describe.concurrent('from power-on to the script', () => {
+  it('a BIOS whose ROM is iPXE gets the script at once', async () => {
+    expect(await bootToScript({ name: 'rom', firmware: 'bios' })).toEqual([
+      `67 ipxe: ${SCRIPT}`,
+      'GET /boot/start.ipxe',
+    ]);
+  });
 
-it('the same ROM, chained: undionly first, whose iPXE has the same version and yet gets the script', async () => {
-  expect(await bootToScript({ name: 'chain', firmware: 'bios' }, '--chain')).toEqual([
-    '67 ipxe: undionly.kpxe',
-    'tftp undionly.kpxe',
-    `67 ipxe: ${SCRIPT}`,
-    'GET /boot/start.ipxe',
-  ]);
-});
+  it('the same ROM, chained: undionly first, whose iPXE has the same version and yet gets the script', async () => {
+    expect(await bootToScript({ name: 'chain', firmware: 'bios' }, '--chain')).toEqual([
+      '67 ipxe: undionly.kpxe',
+      'tftp undionly.kpxe',
+      `67 ipxe: ${SCRIPT}`,
+      'GET /boot/start.ipxe',
+    ]);
+  });
 
-it('UEFI goes on to 4011, loads snponly by TFTP, and its iPXE gets the script', async () => {
-  expect(await bootToScript({ name: 'uefi', firmware: 'uefi' })).toEqual([
-    '67 uefi-rom: snponly.efi',
-    '4011 uefi-rom: snponly.efi',
-    'tftp snponly.efi',
-    `67 ipxe: ${SCRIPT}`,
-    'GET /boot/start.ipxe',
-  ]);
-});
+  it('UEFI goes on to 4011, loads snponly by TFTP, and its iPXE gets the script', async () => {
+    expect(await bootToScript({ name: 'uefi', firmware: 'uefi' })).toEqual([
+      '67 uefi-rom: snponly.efi',
+      '4011 uefi-rom: snponly.efi',
+      'tftp snponly.efi',
+      `67 ipxe: ${SCRIPT}`,
+      'GET /boot/start.ipxe',
+    ]);
+  });
 
-it('UEFI HTTP Boot gets snponly by HTTP, and its iPXE the script', async () => {
-  // The lab's machines have PXE over IPv6 switched off already.
-  const noPxe = ['-fw_cfg', 'name=opt/org.tianocore/IPv4PXESupport,string=no'];
-  expect(await bootToScript({ name: 'http', firmware: 'uefi', more: noPxe })).toEqual([
-    '67 http-rom: http://10.77.0.2:8067/boot/files/snponly.efi',
-    'HEAD /boot/files/snponly.efi',
-    'GET /boot/files/snponly.efi',
-    `67 ipxe: ${SCRIPT}`,
-    'GET /boot/start.ipxe',
-  ]);
+  it('UEFI HTTP Boot gets snponly by HTTP, and its iPXE the script', async () => {
+    // The lab's machines have PXE over IPv6 switched off already.
+    const noPxe = ['-fw_cfg', 'name=opt/org.tianocore/IPv4PXESupport,string=no'];
+    expect(await bootToScript({ name: 'http', firmware: 'uefi', more: noPxe })).toEqual([
+      '67 http-rom: http://10.77.0.2:8067/boot/files/snponly.efi',
+      'HEAD /boot/files/snponly.efi',
+      'GET /boot/files/snponly.efi',
+      `67 ipxe: ${SCRIPT}`,
+      'GET /boot/start.ipxe',
+    ]);
+  });
 });

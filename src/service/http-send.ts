@@ -11,6 +11,8 @@ export interface StoredBytes {
   readonly cacheControl: string;
   /** At most `length` bytes from `offset`, at least one; they need to stay only until the next call. */
   read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
+  /** Called when the last byte has gone out: not for a part before it, nor for a transfer that broke off. */
+  onEnd?(): void;
 }
 
 /** What is read and handed to the socket at once; the next step waits until the socket has taken it. */
@@ -85,6 +87,7 @@ async function pour(raw: ServerResponse, stored: StoredBytes, start: number, end
     raw.destroy();
     throw error;
   }
+  if (at === stored.sizeBytes && !raw.destroyed) stored.onEnd?.();
   raw.end();
   return at - start;
 }

@@ -7,7 +7,7 @@ import { smallImage } from './disks.ts';
 import { type Lab, withLab } from './lab.ts';
 import { ADDRESSES } from './network.ts';
 import { run } from './process.ts';
-import type { Target } from './target.ts';
+import type { Target, TargetOptions } from './target.ts';
 
 export const IMAGE = 'small';
 export const MAC = '52:54:00:77:01:01';
@@ -55,23 +55,26 @@ export async function slowWan(lab: Lab, megabitsPerSecond: number): Promise<void
   ]);
 }
 
-/** Powers a machine on straight into kernel and agent: the way there is proved by the stories. */
+/**
+ * Powers a machine on straight into kernel and agent: the way there is proved by the stories. With `httpBoot` its
+ * firmware goes that way instead, by UEFI HTTP Boot into the agent as one program, when the peer has `--chain uki`.
+ */
 export function bootAgent(
   lab: Lab,
   content: SmallContent,
-  options: { disk?: string; diskBytes?: number } = {},
+  options: { disk?: string; diskBytes?: number; httpBoot?: boolean } = {},
 ): Promise<Target> {
+  const direct = {
+    kernel: join(content.assets, 'vmlinuz'),
+    initramfs: join(content.assets, 'initramfs.img'),
+    commandLine: `peerboot.peer=http://${ADDRESSES.peer}:8067 console=tty0 console=ttyS0,115200 quiet`,
+  };
+  const way: Pick<TargetOptions, 'firmware' | 'memoryMb' | 'direct'> =
+    options.httpBoot === true ? { firmware: 'httpboot', memoryMb: 768 } : { firmware: 'bios', direct };
   return lab.powerOn({
-    name: 'till-1',
-    firmware: 'bios',
-    mac: MAC,
-    diskBytes: options.diskBytes ?? DISK_BYTES,
+    ...{ name: 'till-1', mac: MAC, diskBytes: options.diskBytes ?? DISK_BYTES },
     ...(options.disk === undefined ? {} : { disk: options.disk }),
-    direct: {
-      kernel: join(content.assets, 'vmlinuz'),
-      initramfs: join(content.assets, 'initramfs.img'),
-      commandLine: `peerboot.peer=http://${ADDRESSES.peer}:8067 console=tty0 console=ttyS0,115200 quiet`,
-    },
+    ...way,
   });
 }
 

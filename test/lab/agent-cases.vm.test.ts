@@ -119,13 +119,16 @@ describe.concurrent('the peer', () => {
 });
 
 describe.concurrent('the disk', () => {
-  it('is too small: refused with its code on the screen and at the peer, nothing written', () =>
+  it('is too small, after HTTP Boot straight into the agent: refused with its code, nothing written', () =>
     withLab(async (lab) => {
       const cdn = await lab.startCdn(content.tree);
-      const peer = await lab.startPeer({ ...content, origins: [cdn.base], assign: IMAGE });
-      const target = await bootAgent(lab, content, { diskBytes: 32 * MIB });
+      const extra = ['--chain', 'uki'];
+      const peer = await lab.startPeer({ ...content, origins: [cdn.base], assign: IMAGE, extra });
+      const target = await bootAgent(lab, content, { diskBytes: 32 * MIB, httpBoot: true });
       const failed = await peer.reached(MAC, 'failed', { timeoutMs: CASE_LIMIT_MS });
       expect(failed.code).toBe('PB-DISK-TOO-SMALL');
+      // The program names no peer: it has found this one by itself, without a script.
+      expect(await peer.machines()).toMatchObject([{ chain: 'uki', boot: { verdict: 'booted' } }]);
       await target.serial.waitFor((line) => (line.includes('PB-DISK-TOO-SMALL') ? line : undefined), {
         timeoutMs: CASE_LIMIT_MS,
         what: 'the screen names the cause',

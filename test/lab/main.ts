@@ -8,7 +8,7 @@ import { type BootCase, type BootRow, runBootCase } from './boot-case.ts';
 import { BOOT_CASES } from './boot-cases.ts';
 import { HOST_KILLED_CASES, runHostKilledCases } from './host-killed-main.ts';
 import { CACHE } from './lab.ts';
-import { matrixTable, withMatrix } from './matrix.ts';
+import { matrixTable, powerOnTable, withMatrix } from './matrix.ts';
 
 const USAGE = `Usage: npm run lab -- --list
        npm run lab -- <case>… [--json]
@@ -17,6 +17,11 @@ const USAGE = `Usage: npm run lab -- --list
 const STOPPED_LIMIT_MS = 60_000;
 /** Rows that were run: a matrix takes half an hour, and may be run in parts. */
 const RESULTS = join(CACHE, 'lab-rows.json');
+
+const PAGES = [
+  ['hardware.md', matrixTable],
+  ['benchmarks/power-on.md', powerOnTable],
+] as const;
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -57,8 +62,10 @@ async function main(): Promise<number> {
     console.log(values.json ? JSON.stringify(row) : shown(one, row));
   }
   if (values.write) {
-    const page = join(ROOT, 'docs/hardware.md');
-    writeFileSync(page, withMatrix(readFileSync(page, 'utf8'), matrixTable(BOOT_CASES, known)));
+    for (const [name, tableOf] of PAGES) {
+      const page = join(ROOT, 'docs', name);
+      writeFileSync(page, withMatrix(readFileSync(page, 'utf8'), tableOf(BOOT_CASES, known)));
+    }
   }
   return failed === 0 ? 0 : 1;
 }

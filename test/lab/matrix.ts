@@ -1,33 +1,54 @@
-// The firmware matrix as a table of docs/hardware.md, between two marks; the rest of the page is written by hand.
+// The firmware matrix as tables of docs/hardware.md and docs/benchmarks/power-on.md, between marks; the rest is written by hand.
 import type { BootCase, BootRow } from './boot-case.ts';
 import type { Firmware } from './firmware.ts';
 
-const [BEGIN, END] = ['<!-- matrix: npm run lab -- --matrix --write -->', '<!-- end of matrix -->'];
-
 const NAMES: Readonly<Record<Firmware, string>> = {
-  bios: 'SeaBIOS, iPXE in the card’s ROM',
+  bios: 'SeaBIOS, iPXE 1.0.0 in the card’s ROM',
   uefi: 'OVMF 2022.11',
   httpboot: 'OVMF 2022.11',
   secureboot: 'OVMF 2022.11, Secure Boot enforcing',
   arm64: 'AAVMF 2022.11 (arm64)',
 };
 
-export function matrixTable(cases: readonly BootCase[], rows: ReadonlyMap<string, BootRow>): string {
-  const head = ['case', 'firmware', 'way', 'card', 'chain', 'agent after', 'disk proved after', 'result'];
+type Rows = ReadonlyMap<string, BootRow>;
+
+/** Every case with what came of it. */
+export function matrixTable(cases: readonly BootCase[], rows: Rows): string {
+  const head = ['case', 'firmware', 'way', 'card', 'first given', 'chain', 'agent', 'disk proved', 'result'];
   const body = cases.map((one) => {
     const row = rows.get(one.name);
     return [
-      `\`${one.name}\``,
-      NAMES[one.firmware],
-      one.transport === 'http' ? 'HTTP Boot' : 'PXE',
-      one.nic,
-      row?.chain ?? (one.chain === 'auto' ? 'script at once' : one.chain),
-      row?.seconds.agent === undefined ? '–' : `${Math.round(row.seconds.agent)} s`,
-      row?.seconds.disk === undefined ? '–' : `${Math.round(row.seconds.disk)} s`,
-      resultOf(one, row),
+      ...[`\`${one.name}\``, NAMES[one.firmware], wayOf(one), one.nic, firstFile(row), chainOf(one, row)],
+      ...[seconds(row?.seconds.agent), seconds(row?.seconds.disk), resultOf(one, row)],
     ];
   });
-  return [head, head.map(() => '---'), ...body].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+  return table(head, body);
+}
+
+/** Those that reach a disk, by their moments. */
+export function powerOnTable(cases: readonly BootCase[], rows: Rows): string {
+  const head = ['firmware', 'way', 'chain', 'first packet', 'script', 'agent', 'disk proved'];
+  const body = cases.flatMap((one) => {
+    const row = rows.get(one.name);
+    if (one.ends !== 'disk' || row?.ok !== true) return [];
+    const { asked, script, agent, disk } = row.seconds;
+    const moments = [asked, script, agent, disk].map(seconds);
+    return [[NAMES[one.firmware], wayOf(one), chainOf(one, row), ...moments]];
+  });
+  return table(head, body);
+}
+
+const wayOf = ({ transport }: BootCase) => (transport === 'http' ? 'HTTP Boot' : 'PXE');
+
+/** An iPXE in the ROM needs no chain: its first answer is the script. */
+const chainOf = ({ chain }: BootCase, row: BootRow | undefined) =>
+  row?.chain ?? (row?.seconds.script !== undefined ? 'script at once' : chain);
+
+const seconds = (value: number | undefined) => (value === undefined ? '–' : `${Math.round(value)} s`);
+
+function firstFile(row: BootRow | undefined): string {
+  const file = row?.given[0]?.replace(/^.*: /, '').replace(/^.*\/boot\/files\//, '');
+  return file === undefined ? (row?.seconds.script === undefined ? '–' : 'start.ipxe') : file;
 }
 
 function resultOf(one: BootCase, row: BootRow | undefined): string {
@@ -39,18 +60,21 @@ function resultOf(one: BootCase, row: BootRow | undefined): string {
     verdict !== undefined
       ? `the doctor: \`${verdict}\``
       : row.seconds.asked === undefined
-        ? 'it asks nothing, so no peer can hear it'
+        ? 'it asks nothing, so no doctor can hear it'
         : 'no verdict yet';
-  return [why, heard, ...(row.screen ? [`on its screen: “${cell(row.screen)}”`] : [])].join('; ');
+  const screen = row.screen ? [`on its screen: “${row.screen.replaceAll('|', '\\|')}”`] : [];
+  return [why, heard, ...screen].join('; ');
 }
 
-function cell(text: string): string {
-  return text.replaceAll('|', '\\|');
+function table(head: readonly string[], body: readonly (readonly string[])[]): string {
+  return [head, head.map(() => '---'), ...body].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
+
+const [BEGIN, END] = ['<!-- matrix: npm run lab -- --matrix --write -->', '<!-- end of matrix -->'];
 
 /** The page with this table in the place of the old one. Throws when the marks are not there. */
-export function withMatrix(page: string, table: string): string {
+export function withMatrix(page: string, text: string): string {
   const [from, to] = [page.indexOf(BEGIN), page.indexOf(END)];
-  if (from < 0 || to < from) throw new Error('docs/hardware.md has no place for the matrix');
-  return `${page.slice(0, from)}${BEGIN}\n\n${table}\n\n${page.slice(to)}`;
+  if (from < 0 || to < from) throw new Error('the page has no place for the matrix');
+  return `${page.slice(0, from)}${BEGIN}\n\n${text}\n\n${page.slice(to)}`;
 }

@@ -1,16 +1,18 @@
 // A store on the virtual LAN: our real DHCP and TFTP services and scripts, the store's DHCP server, strays and relays, and a doctor who sees all.
 import type { Plan } from '../../src/api/agent.ts';
 import { ROUTES } from '../../src/api/routes.ts';
-import type { Ipv4, Mac } from '../../src/base/addresses.ts';
+import { ANY_ADDRESS, type Ipv4, type Mac } from '../../src/base/addresses.ts';
 import { fromText } from '../../src/base/bytes.ts';
 import { WireError } from '../../src/base/errors.ts';
 import { BootAttempts } from '../../src/boot/attempts.ts';
 import { CaptureTftp } from '../../src/boot/capture-tftp.ts';
 import type { Observed } from '../../src/boot/observed.ts';
+import type { Dialect } from '../../src/boot/quirks.ts';
 import { renderScript, renderStartScript } from '../../src/boot/script.ts';
 import type { Attempt } from '../../src/boot/verdict.ts';
 import { decodePacket } from '../../src/dhcp/packet.ts';
 import { createDhcpService } from '../../src/service/dhcp-service.ts';
+import type { FirmwareMemory } from '../../src/service/firmware-memory.ts';
 import { createTftpService } from '../../src/service/tftp-service.ts';
 import type { BootOutcome, HttpAnswer } from '../../src/sim/firmware/firmware.ts';
 import {
@@ -29,6 +31,7 @@ import {
   type StoreServerOptions,
   type StrayProxyOptions,
 } from '../../src/sim/firmware/store-servers.ts';
+import { type FirmwareMind, firmwareMind } from './firmware-mind.ts';
 import { LanSockets } from './lan-sockets.ts';
 import { logbook } from './logbook.ts';
 import { contentOf, namedFilesOf } from './named-files.ts';
@@ -52,6 +55,14 @@ export interface SiteSpec {
   /** The machine is on a segment of its own; `deaf`: the relay passes nothing on to the peers. */
   readonly relay?: 'whole' | 'deaf' | undefined;
   readonly plan?: Plan;
+  /** A vendor's build of `edk2` or `bios`. */
+  readonly takesOnly?: Dialect | undefined;
+  /** The machine's, last byte of its MAC; 1 when absent. */
+  readonly number?: number;
+  /** What the peers remember, one each; absent: nothing yet. */
+  readonly minds?: readonly FirmwareMind[];
+  /** Peers hear what the store's server answers, on port 68. */
+  readonly hears68?: boolean;
   /** Names and sizes. */
   readonly files?: Readonly<Record<string, number>>;
 }
@@ -81,7 +92,7 @@ export const IMAGE_PLAN: Plan = {
   finish: 'reboot',
 };
 
-const MAC = '52:54:00:77:00:01' as Mac;
+const macOf = (number: number) => `52:54:00:77:00:${number.toString(16).padStart(2, '0')}` as Mac;
 
 /** Switches one machine on and lets time pass until it has ended, or for three virtual minutes; then the doctor judges. */
 export async function bootSite(spec: SiteSpec): Promise<SiteRun> {
@@ -97,9 +108,13 @@ export async function bootSite(spec: SiteSpec): Promise<SiteRun> {
   });
   const files = spec.files ?? SITE_FILES;
   const peers = PEERS.slice(0, spec.peers ?? 1);
-  for (const address of peers) {
+  const mac = macOf(spec.number ?? 1);
+  for (const [i, address] of peers.entries()) {
     const others = peers.filter((one) => one !== address).map(baseOf);
-    await plugPeer(lan, { address, others, sizes: files, plan: spec.plan ?? IMAGE_PLAN, see });
+    const mind = spec.minds?.[i] ?? firmwareMind();
+    mind.enter(lan.clock);
+    const { hears68 = true, plan = IMAGE_PLAN } = spec;
+    await plugPeer(lan, { address, others, sizes: files, plan, mac, memory: mind.memory, hears68, see });
   }
   if (spec.store !== undefined) {
     plugStoreServer(lan, 0, { address: STORE_SERVER, firstLease: FIRST_LEASE, ...spec.store });
@@ -114,7 +129,8 @@ export async function bootSite(spec: SiteSpec): Promise<SiteRun> {
   }
   const machine = new PluggedMachine(lan, segment, {
     firmware: spec.firmware,
-    hardware: { mac: MAC, uuid: Uint8Array.from({ length: 16 }, (_, i) => i + 1) },
+    hardware: { mac, uuid: Uint8Array.from({ length: 16 }, (_, i) => i + (spec.number ?? 1)) },
+    takesOnly: spec.takesOnly,
     until: 'agent',
   });
   machine.powerOn();
@@ -125,7 +141,7 @@ export async function bootSite(spec: SiteSpec): Promise<SiteRun> {
   }
   const endedMs = lan.queue.nowMs;
   if (machine.outcome?.kind === 'agent') {
-    see([{ kind: 'check-in', address: machine.address, macs: [MAC] }], endedMs);
+    see([{ kind: 'check-in', address: machine.address, macs: [mac] }], endedMs);
   }
   // Ten quiet minutes: nothing more comes.
   attempts.push(...doctor.step({ kind: 'wake' }, endedMs + 600_000), ...doctor.end(endedMs + 600_000));
@@ -140,10 +156,14 @@ interface PeerSpec {
   readonly others: readonly string[];
   readonly sizes: Readonly<Record<string, number>>;
   readonly plan: Plan;
+  readonly mac: Mac;
+  readonly memory: FirmwareMemory;
+  readonly hears68: boolean;
   see(facts: readonly Observed[], nowMs: number): void;
 }
 
-async function plugPeer(lan: Lan, { address, others, sizes, plan, see }: PeerSpec): Promise<void> {
+async function plugPeer(lan: Lan, spec: PeerSpec): Promise<void> {
+  const { address, others, sizes, plan, mac, memory, see } = spec;
   const base = baseOf(address);
   const sockets = new LanSockets(lan, 0, address, ({ url, method }, client): HttpAnswer => {
     if (!url.startsWith(base)) return CONNECTION_FAILED;
@@ -166,7 +186,7 @@ async function plugPeer(lan: Lan, { address, others, sizes, plan, see }: PeerSpe
   const scriptAt = (path: string) => {
     if (path === ROUTES.start) return fromText(renderStartScript(base, others));
     if (path !== ROUTES.script) return undefined;
-    const machine = { id: 'm-abcdefgh', mac: MAC };
+    const machine = { id: 'm-abcdefgh', mac };
     return fromText(
       renderScript(plan, { base, others: [], site: 'store-1', machine, reason: 'it is assigned' }),
     );
@@ -180,6 +200,7 @@ async function plugPeer(lan: Lan, { address, others, sizes, plan, see }: PeerSpe
     httpPort: HTTP_PORT,
     assets: files.list(),
     observe: false,
+    dialects: memory,
   });
   const tftp = createTftpService({
     ...common,
@@ -187,7 +208,20 @@ async function plugPeer(lan: Lan, { address, others, sizes, plan, see }: PeerSpe
     sockets: sockets.tftp,
     files,
     timers: lan.timers,
+    onFact(fact) {
+      if (fact.kind === 'tftp-request') memory.heard({ kind: 'fetches', address: fact.client.address });
+    },
   });
+  if (spec.hears68) {
+    await sockets.openUdp({
+      local: { address: ANY_ADDRESS, port: 68 },
+      onDatagram(bytes) {
+        const packet = decodePacket(bytes);
+        if (!(packet instanceof WireError)) memory.heardReply(packet);
+      },
+      onError() {},
+    });
+  }
   await Promise.all([dhcp.start(), tftp.start()]);
 }
 

@@ -2,10 +2,11 @@
 import type { Ipv4 } from '../../base/addresses.ts';
 import { type Random, randomInt } from '../../base/random.ts';
 import type { MonotonicMs } from '../../base/time.ts';
+import type { Dialect } from '../../boot/quirks.ts';
 import { OPTIONS, readOption } from '../../dhcp/options.ts';
 import type { DhcpPacket } from '../../dhcp/packet.ts';
 import { bootItem, followMenu } from './boot-menu.ts';
-import { BIOS_ROM } from './dialects.ts';
+import { BIOS_ROM, vendorsOwn } from './dialects.ts';
 import {
   type Firmware,
   type FirmwareAction,
@@ -14,7 +15,7 @@ import {
   failed,
   NOTHING,
 } from './firmware.ts';
-import { bootFileOf, bootServerOf, saysPxe, vendorOptions } from './offers.ts';
+import { bootFileOf, bootServerOf, refuses, saysPxe, vendorOptions } from './offers.ts';
 import { PxeRequest } from './pxe-request.ts';
 import { givesAddress, RomDhcp } from './rom-dhcp.ts';
 import { TftpFetch } from './tftp-fetch.ts';
@@ -48,6 +49,7 @@ type Phase =
 export class BiosRom implements Firmware {
   readonly #hardware: FirmwareHardware;
   readonly #random: Random;
+  readonly #takesOnly: Dialect | undefined;
   readonly #offers: DhcpPacket[] = [];
   #phase: Phase = { kind: 'off' };
   #ack: DhcpPacket | undefined;
@@ -55,7 +57,9 @@ export class BiosRom implements Firmware {
   #pxeReply: DhcpPacket | undefined;
   #nextPort: number;
 
-  constructor(hardware: FirmwareHardware, random: Random) {
+  /** `takesOnly`: a vendor's ROM, which throws away proxy offers in the other dialect and goes on asking. */
+  constructor(hardware: FirmwareHardware, random: Random, takesOnly?: Dialect) {
+    this.#takesOnly = takesOnly;
     this.#hardware = hardware;
     this.#random = random;
     this.#nextPort = 2070 + randomInt(random, 8);
@@ -108,11 +112,13 @@ export class BiosRom implements Firmware {
 
   #powerOn(now: MonotonicMs): readonly FirmwareAction[] {
     const dhcp = new RomDhcp<Choice>({
-      dialect: BIOS_ROM,
+      dialect: vendorsOwn(BIOS_ROM, this.#takesOnly),
       hardware: this.#hardware,
       random: this.#random,
       secs: SECS,
-      keep: (offer) => this.#offers.push(offer),
+      keep: (offer) => {
+        if (!refuses(this.#takesOnly, offer)) this.#offers.push(offer);
+      },
       choose: () => this.#choose(),
     });
     this.#phase = { kind: 'dhcp', dhcp };
@@ -125,6 +131,7 @@ export class BiosRom implements Firmware {
     const own = addresses.find(saysPxe);
     if (own !== undefined) return { offer: own, pxe: own };
     const proxy = this.#offers.find((offer) => !givesAddress(offer) && saysPxe(offer));
+    if (proxy === undefined && this.#takesOnly !== undefined) return undefined;
     const offer =
       (proxy === undefined ? addresses.find((one) => one.file.length > 0) : undefined) ?? addresses[0];
     return offer === undefined ? undefined : { offer, pxe: proxy };

@@ -2,6 +2,7 @@
 import type { Machine } from '../../base/machine.ts';
 import type { Random } from '../../base/random.ts';
 import type { MonotonicMs } from '../../base/time.ts';
+import type { Dialect } from '../../boot/quirks.ts';
 import { BiosRom } from './bios-rom.ts';
 import type { IpxeKind } from './dialects.ts';
 import { Edk2Pxe } from './edk2.ts';
@@ -28,6 +29,8 @@ export interface BootingOptions {
   readonly until: 'script' | 'agent';
   readonly hasRouter?: boolean;
   readonly settings?: Settings;
+  /** `edk2` and `bios` as a vendor's build that refuses offers in the other dialect. */
+  readonly takesOnly?: Dialect | undefined;
   /** Which iPXE `ipxe` is, and what the NBPs are. */
   readonly ipxe?: '1.0.0' | '2.0.0';
 }
@@ -62,15 +65,15 @@ export class BootingMachine implements Machine<FirmwareEvent, FirmwareAction> {
   }
 
   #firmware(): Firmware {
-    const { firmware, hardware, random } = this.#options;
+    const { firmware, hardware, random, takesOnly } = this.#options;
     switch (firmware) {
       case 'edk2':
       case 'shim':
-        return new Edk2Pxe(hardware, random, 'today');
+        return new Edk2Pxe(hardware, random, 'today', 7, takesOnly);
       case 'edk2-2016':
         return new Edk2Pxe(hardware, random, '2016');
       case 'bios':
-        return new BiosRom(hardware, random);
+        return new BiosRom(hardware, random, takesOnly);
       case 'httpboot':
         return new HttpBoot(hardware, random);
       case 'ipxe':

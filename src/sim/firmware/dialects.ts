@@ -1,6 +1,7 @@
 // How each firmware words its DHCP requests: vendor class, parameter list, flags, in the bytes that the captures hold.
 import { ANY_ADDRESS, type Ipv4, LIMITED_BROADCAST } from '../../base/addresses.ts';
 import { concatBytes, fromHex, fromText } from '../../base/bytes.ts';
+import type { Dialect as OfferDialect } from '../../boot/quirks.ts';
 import { DHCP_SERVER_PORT } from '../../dhcp/destination.ts';
 import { type MessageType, OPTIONS, optionEntry } from '../../dhcp/options.ts';
 import { BOOT_REQUEST, BROADCAST_FLAG, encodePacket } from '../../dhcp/packet.ts';
@@ -90,6 +91,11 @@ export function edk2Pxe(architecture: 7 | 11): Dialect {
     maximumBytes: { DISCOVER: 1472, REQUEST: 0xff00 },
     hasClientIdentifier: false,
   };
+}
+
+/** A vendor whose firmware refuses an offer that others take has its own build of all the rest, too: it is worded otherwise. */
+export function vendorsOwn(dialect: Dialect, takesOnly: OfferDialect | undefined): Dialect {
+  return takesOnly === undefined ? dialect : { ...dialect, undi: [1, 3, 16] };
 }
 
 /** EDK2's HTTP Boot: 16 is x64, 19 arm64. */

@@ -2,12 +2,13 @@
 import { ANY_ADDRESS, type Ipv4 } from '../../base/addresses.ts';
 import { type Random, randomInt } from '../../base/random.ts';
 import type { MonotonicMs } from '../../base/time.ts';
+import type { Dialect as OfferDialect } from '../../boot/quirks.ts';
 import { PXE_PORT } from '../../dhcp/destination.ts';
 import { OPTIONS, readOption } from '../../dhcp/options.ts';
 import type { DhcpPacket } from '../../dhcp/packet.ts';
 import { TFTP_ERROR } from '../../tftp/packet.ts';
 import { bootItem, followMenu } from './boot-menu.ts';
-import { edk2Pxe } from './dialects.ts';
+import { edk2Pxe, vendorsOwn } from './dialects.ts';
 import {
   type Firmware,
   type FirmwareAction,
@@ -59,6 +60,7 @@ export class Edk2Pxe implements Firmware {
   readonly #random: Random;
   readonly #generation: Edk2Generation;
   readonly #architecture: 7 | 11;
+  readonly #takesOnly: OfferDialect | undefined;
   #phase: Phase = { kind: 'off' };
   #choice: PxeChoice | undefined;
   #ack: DhcpPacket | undefined;
@@ -70,7 +72,10 @@ export class Edk2Pxe implements Firmware {
     random: Random,
     generation: Edk2Generation,
     architecture: 7 | 11 = 7,
+    /** A vendor's build, which throws away offers in the other dialect. */
+    takesOnly?: OfferDialect,
   ) {
+    this.#takesOnly = takesOnly;
     this.#hardware = hardware;
     this.#random = random;
     this.#generation = generation;
@@ -126,11 +131,11 @@ export class Edk2Pxe implements Firmware {
   }
 
   get #dialect() {
-    return edk2Pxe(this.#architecture);
+    return vendorsOwn(edk2Pxe(this.#architecture), this.#takesOnly);
   }
 
   #powerOn(now: MonotonicMs): readonly FirmwareAction[] {
-    const cache = new OfferCache(this.#generation);
+    const cache = new OfferCache(this.#generation, this.#takesOnly);
     const dhcp = new RomDhcp<PxeChoice>({
       dialect: this.#dialect,
       hardware: this.#hardware,

@@ -2,6 +2,7 @@
 import { ANY_ADDRESS, type Ipv4 } from '../../base/addresses.ts';
 import { toText } from '../../base/bytes.ts';
 import { WireError } from '../../base/errors.ts';
+import type { Dialect } from '../../boot/quirks.ts';
 import { OPTIONS, readOption } from '../../dhcp/options.ts';
 import type { DhcpPacket } from '../../dhcp/packet.ts';
 import { decodeSuboptions, type SuboptionMap } from '../../dhcp/pxe.ts';
@@ -42,6 +43,13 @@ export function bootServerOf(packet: DhcpPacket): Ipv4 | undefined {
   return packet.siaddr === ANY_ADDRESS ? readOption(packet.options, OPTIONS.serverIdentifier) : packet.siaddr;
 }
 
+/** Of a vendor whose firmware takes proxy offers in one dialect only. */
+export function refuses(takesOnly: Dialect | undefined, offer: DhcpPacket): boolean {
+  if (takesOnly === undefined || offer.yiaddr !== ANY_ADDRESS) return false;
+  const discovers = DISCOVERY.some((code) => vendorOptions(offer).has(code));
+  return discovers !== (takesOnly === 'offered-file');
+}
+
 export function saysPxe(packet: DhcpPacket): boolean {
   return readOption(packet.options, OPTIONS.vendorClass)?.startsWith('PXEClient') === true;
 }
@@ -63,15 +71,18 @@ export interface PxeChoice {
 
 export class OfferCache {
   readonly #generation: Edk2Generation;
+  readonly #takesOnly: Dialect | undefined;
   readonly #offers: { readonly type: OfferType; readonly packet: DhcpPacket }[] = [];
 
-  constructor(generation: Edk2Generation) {
+  constructor(generation: Edk2Generation, takesOnly?: Dialect) {
     this.#generation = generation;
+    this.#takesOnly = takesOnly;
   }
 
   keep(packet: DhcpPacket): void {
     const type = offerType(packet, this.#generation);
     if (type === undefined || this.#offers.length >= MOST_OFFERS) return;
+    if (refuses(this.#takesOnly, packet)) return;
     // Of PXE 1.0 offers only the first; of all others every one, but a repetition is none.
     if (type.endsWith('pxe10') && this.#first(type) !== undefined) return;
     const server = readOption(packet.options, OPTIONS.serverIdentifier);

@@ -1,5 +1,5 @@
 // What the agent on a target and its peer say to each other: check-in, the peer's plan, progress.
-import { z } from 'zod';
+import * as z from 'zod';
 import { DiskFacts, MachineIdentity, NicFacts } from './identity.ts';
 
 export const AGENT_API_VERSION = 1;

@@ -1,5 +1,5 @@
 // What the signed catalogue says about a boot entry: what a machine can start beside disk images, from which files, and how.
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What a machine must be to start an entry. */
 export const BOOT_FIRMWARES = ['bios', 'uefi-x64', 'uefi-arm64'] as const;

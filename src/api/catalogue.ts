@@ -1,5 +1,5 @@
 // What the signed catalogue says about images, packages and boot entries, and which of several versions is the newest.
-import { z } from 'zod';
+import * as z from 'zod';
 import { DescriptorSchema } from './agent.ts';
 import { BootDescription } from './boot-entry.ts';
 

@@ -1,5 +1,5 @@
 // What boot hosts remember of firmwares and tell each other: the dialect that each make of firmware takes, and who enforces Secure Boot.
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseMac } from '../base/addresses.ts';
 
 /** Rows that are kept and told; what was used longest ago is forgotten first. */

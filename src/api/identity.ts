@@ -1,5 +1,5 @@
 // Who a machine is and what it is made of, as its agent reads it and its peer keeps it.
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** SMBIOS strings are what the board's maker typed: short, printable, never trusted in scripts or file names. */
 const smbiosText = z.string().max(128);

@@ -1,5 +1,5 @@
 // What peers and administrators' tools see of a site: the lines of its images, its peers, controls, wishes and WAN bytes.
-import { z } from 'zod';
+import * as z from 'zod';
 
 const count = z.number().int().nonnegative();
 const text = z.string().max(256);

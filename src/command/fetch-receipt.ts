@@ -1,6 +1,6 @@
 // The receipt of a fetched package: what it is, and where every byte of it came from.
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { DescriptorSchema } from '../api/agent.ts';
 import { PeerbootError } from '../base/errors.ts';
 import { receiptPathOf } from '../io/folder-staging.ts';

@@ -1,5 +1,5 @@
 // `peerboot images`: what the signed catalogue names, images and packages, of an origin, checked against the root, or of the running peer.
-import { z } from 'zod';
+import * as z from 'zod';
 import { CatalogueBootEntry, CatalogueImage, type CataloguePackage } from '../api/catalogue.ts';
 import { ROUTES } from '../api/routes.ts';
 import { CONTENT_KINDS, type ContentKind } from '../chunk/names.ts';

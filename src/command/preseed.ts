@@ -1,5 +1,5 @@
 // `peerboot preseed <image>` and `peerboot evict <image>`: have a site hold an image ahead of time, or give it up.
-import { z } from 'zod';
+import * as z from 'zod';
 import { ROUTES } from '../api/routes.ts';
 import { PeerFacts, type ReplicaView, Wish } from '../api/site.ts';
 import { type AdminClient, adminClient, type PeerAddressOptions } from './admin-client.ts';

@@ -1,6 +1,6 @@
 // What was learnt of firmwares, as one small file that is replaced whole.
 import { dirname } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { DialectFact, SecureBootFact } from '../api/firmware.ts';
 import type { Mac } from '../base/addresses.ts';
 import type { Log } from '../base/log.ts';

@@ -1,6 +1,6 @@
 // Leases that this peer gave, as one small file that is replaced whole.
 import { dirname } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Ipv4, parseIpv4 } from '../base/addresses.ts';
 import { PeerbootError } from '../base/errors.ts';
 import type { Lease } from '../dhcp/lease-pool.ts';

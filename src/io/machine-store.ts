@@ -1,6 +1,6 @@
 // Machines and assignments across restarts, in SQLite: each change is on the disk before the call returns.
 import type { DatabaseSync } from 'node:sqlite';
-import { z } from 'zod';
+import * as z from 'zod';
 import { AssignmentView, ImagedRecord, MachineNote, MachineView } from '../api/machines.ts';
 import { inTransaction, openDatabase } from './database.ts';
 

@@ -1,6 +1,6 @@
 // When administrators' orders were told, as one small file that is replaced whole.
 import { dirname } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { PeerbootError } from '../base/errors.ts';
 import { ensureFolder, readIfThere, writeDurably } from './state-folder.ts';
 

@@ -1,5 +1,5 @@
 // What a person describes: kinds of sites, their lines, the image; checked, with an error that says what to mend.
-import { z } from 'zod';
+import * as z from 'zod';
 import { PeerbootError } from '../base/errors.ts';
 
 const positive = z.number().positive();

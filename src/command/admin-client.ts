@@ -60,9 +60,9 @@ export function adminClient(options: PeerAddressOptions): AdminClient {
   return {
     base,
     hasToken: config.adminToken !== null,
-    get: async (path) => (await ask('GET', path)).json(),
-    put: async (path, body) => (await ask('PUT', path, { body })).json(),
-    post: async (path, body) => (await ask('POST', path, { body })).json(),
+    get: async (path) => saidBy(await ask('GET', path), base),
+    put: async (path, body) => saidBy(await ask('PUT', path, { body }), base),
+    post: async (path, body) => saidBy(await ask('POST', path, { body }), base),
     delete: async (path) => {
       await (await ask('DELETE', path)).arrayBuffer();
     },
@@ -71,6 +71,14 @@ export function adminClient(options: PeerAddressOptions): AdminClient {
       if (body !== null) yield* body;
     },
   };
+}
+
+async function saidBy(response: Response, base: string): Promise<unknown> {
+  try {
+    return await response.json();
+  } catch (cause) {
+    throw new PeerbootError('PB-PEER-DOWN', `${base} answered no JSON: it is not a peer of ours`, { cause });
+  }
 }
 
 /** Our own form of error when a peer of ours answered, else PB-PEER-DOWN: something else holds that port. */

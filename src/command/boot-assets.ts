@@ -77,6 +77,7 @@ export interface SignOptions extends BootAssetsOptions {
 /** Signs every agent in the folder, beside the unsigned one, and gives shim its second stage where there is a shim. */
 export async function signBootAssets(options: SignOptions): Promise<void> {
   const from = folderOf(options);
+  const signer = readSigner(options.key, options.cert);
   const folder = options.out === undefined ? from : copyOf(from, resolve(options.out));
   if (resolve(options.key).startsWith(folder + sep)) {
     throw new PeerbootError(
@@ -84,7 +85,6 @@ export async function signBootAssets(options: SignOptions): Promise<void> {
       `${options.key} lies in ${folder}, which every machine may read`,
     );
   }
-  const signer = readSigner(options.key, options.cert);
   const provenance = readProvenance(folder);
   const names = provenance.files
     .map(({ name }) => name)
@@ -128,12 +128,19 @@ async function signOne(folder: string, provenance: Provenance, signer: Signer, n
 }
 
 function copyOf(from: string, to: string): string {
-  if (existsSync(to) && readdirSync(to).length > 0 && !existsSync(join(to, PROVENANCE_FILE))) {
-    throw new PeerbootError('PB-SIGN-FAILED', `${to} holds something that is no folder of boot assets`);
+  const foreign = () => readdirSync(to).length > 0 && !existsSync(join(to, PROVENANCE_FILE));
+  try {
+    mkdirSync(to, { recursive: true });
+    if (from === to || !foreign()) {
+      if (from !== to) cpSync(from, to, { recursive: true, force: true, dereference: true });
+      return to;
+    }
+  } catch (cause) {
+    throw new PeerbootError('PB-SIGN-FAILED', `${to} cannot be written: ${(cause as Error).message}`, {
+      cause,
+    });
   }
-  mkdirSync(to, { recursive: true });
-  if (from !== to) cpSync(from, to, { recursive: true, force: true, dereference: true });
-  return to;
+  throw new PeerbootError('PB-SIGN-FAILED', `${to} holds something that is no folder of boot assets`);
 }
 
 function folderOf({ config, assets }: BootAssetsOptions): string {

@@ -1,107 +1,12 @@
 // The site over HTTP without a socket: facts for everybody, control, wishes, ledger and the view for administrators.
 import { describe, expect, it } from 'vitest';
 import { ControlState, LedgerView, PeerFacts, SiteView } from '../../src/api/site.ts';
-import type { Ipv4 } from '../../src/base/addresses.ts';
-import { PeerbootError } from '../../src/base/errors.ts';
-import { silentLog } from '../../src/base/log.ts';
-import { systemTimers } from '../../src/io/clock.ts';
-import { type ControlStore, createControl, type Told } from '../../src/service/control.ts';
-import type { SiteForHttp } from '../../src/service/http-site.ts';
-import { createLedger, memoryLedgerStore } from '../../src/service/ledger.ts';
-import { createSiteViews } from '../../src/service/site-view.ts';
-import { createWanGate } from '../../src/service/wan-gate.ts';
-import type { LineState } from '../../src/swarm/line-ports.ts';
-import type { Line, LineImage } from '../../src/swarm/node-ports.ts';
-import type { Presence, SitePeer } from '../../src/swarm/site.ts';
-import { DIGEST, handClock, image, testPeer } from './peer.ts';
-
-const SELF = 'aaaaaaaaaaaaaaaa';
-const OTHER = 'bbbbbbbbbbbbbbbb';
-const TARGET = 'cccccccccccccccc';
-const HOST = { host: '127.0.0.1:8067' };
-
-const other: SitePeer = {
-  ...{
-    id: OTHER,
-    address: '10.77.0.3' as Ipv4,
-    port: 8068,
-    httpPort: 8067,
-    role: 'peer',
-    tags: ['boot-host'],
-  },
-  ...{ holdings: [], freeUplinkBytesPerSecond: 0, unfit: [], crossing: [] },
-};
-
-function lineOf(title: string, state: Partial<LineState> = {}) {
-  const pausedNow = { value: false };
-  const line = {
-    name: title,
-    image: { manifest: DIGEST, title, rows: 4, storedBytes: () => 1000 } as unknown as LineImage,
-    pause: () => {
-      pausedNow.value = true;
-    },
-    resume: () => {
-      pausedNow.value = false;
-    },
-    state: (): LineState => ({
-      ...{ strategy: 'line', feeder: 'wan', depth: 0, held: 3, rate: 1234.5, holds: 2 },
-      followers: [{ id: TARGET, rate: 10.2, held: 1 }],
-      ...state,
-      paused: pausedNow.value,
-    }),
-  };
-  return line as unknown as Line;
-}
-
-function world(options: { peers?: readonly SitePeer[]; ask?: () => Promise<unknown>; lines?: Line[] } = {}) {
-  const clock = handClock();
-  const store: ControlStore & { saved?: Told } = {
-    load: () => undefined,
-    save: (told) => {
-      store.saved = told;
-    },
-  };
-  const lines = options.lines ?? [];
-  const ledger = createLedger({ store: memoryLedgerStore(), clock, timers: systemTimers, log: silentLog });
-  const gate = createWanGate({ ledger, clock, limit: 5_000_000 });
-  const control = createControl({ store, lines: () => lines, clock, timers: systemTimers, log: silentLog });
-  control.onChange((told) => gate.apply(told.control));
-  const presence = { self: SELF, peers: () => options.peers ?? [] } as unknown as Presence;
-  const views = createSiteViews({
-    ...{ presence, control, gate, ledger, log: silentLog, lines: () => lines, lanLimit: () => null },
-    replicas: () => [],
-    ask: options.ask ?? (async () => undefined),
-    self: {
-      ...{ name: 'till-1', site: 'store-1', address: () => '10.77.0.2', httpPort: () => 8067 },
-      ...{ tags: () => ['boot-host'], unfit: () => [], freeUplinkBytesPerSecond: () => 12_000_000 },
-    },
-  });
-  const siteRoutes: SiteForHttp = {
-    ...{ views, control, ledger },
-    content: () => [image('till', '3')],
-    evict: async (_, lastCopy) => {
-      if (!lastCopy) throw new PeerbootError('PB-LAST-COPY', 'no other peer holds it');
-      return { freedBytes: 7 };
-    },
-  };
-  const { http } = testPeer({ siteRoutes });
-  const ask = (
-    method: 'GET' | 'PUT' | 'POST' | 'DELETE',
-    url: string,
-    payload?: object,
-    remoteAddress?: string,
-  ) =>
-    http.app.inject({
-      ...{ method, url, headers: HOST },
-      ...(payload === undefined ? {} : { payload }),
-      ...(remoteAddress === undefined ? {} : { remoteAddress }),
-    });
-  return { ask, store, ledger, gate, control };
-}
+import type { Line } from '../../src/swarm/node-ports.ts';
+import { lineOf, OTHER, other, SELF, siteWorld, TARGET } from './site-peer.ts';
 
 describe('facts', () => {
   it('are open to the site, and nothing else is', async () => {
-    const { ask } = world({ lines: [lineOf('till 3')] });
+    const { ask } = siteWorld({ lines: [lineOf('till 3')] });
     const answer = await ask('GET', '/site/v1/lines', undefined, '10.77.0.9');
     expect(PeerFacts.parse(answer.json())).toMatchObject({
       id: SELF,
@@ -126,7 +31,7 @@ describe('facts', () => {
 describe('control', () => {
   it('is durable and in force when it is answered', async () => {
     const line = lineOf('till 3');
-    const { ask, store, gate } = world({ lines: [line] });
+    const { ask, store, gate } = siteWorld({ lines: [line] });
     const paused = await ask('PUT', '/admin/v1/control', { kind: 'pause', image: 'till' });
     expect(ControlState.parse(paused.json()).pausedImages).toEqual(['till']);
     expect([line.state().paused, store.saved?.control.pausedImages]).toEqual([true, ['till']]);
@@ -138,7 +43,7 @@ describe('control', () => {
 
   it('a line that begins while its image is paused is paused, too', async () => {
     const lines: Line[] = [];
-    const { control } = world({ lines });
+    const { control } = siteWorld({ lines });
     control.change({ kind: 'pause' });
     const line = lineOf('till 3');
     lines.push(line);
@@ -153,7 +58,7 @@ describe('control', () => {
     ['a priority that is none', { kind: 'priority', priority: 'urgent' }, 400, 'PB-REQUEST-INVALID'],
     ['a change that is none', { kind: 'stop' }, 400, 'PB-REQUEST-INVALID'],
   ])('refuses %s', async (_, change, status, code) => {
-    const { ask, store } = world();
+    const { ask, store } = siteWorld();
     const answer = await ask('PUT', '/admin/v1/control', change);
     expect([answer.statusCode, answer.json().code]).toEqual([status, code]);
     expect(store.saved).toBeUndefined();
@@ -161,14 +66,14 @@ describe('control', () => {
 
   it('resumes also what the catalogue no longer has', async () => {
     expect(
-      (await world().ask('PUT', '/admin/v1/control', { kind: 'resume', image: 'gone' })).statusCode,
+      (await siteWorld().ask('PUT', '/admin/v1/control', { kind: 'resume', image: 'gone' })).statusCode,
     ).toBe(200);
   });
 });
 
 describe('ahead of time', () => {
   it('wishes are kept, replaced, taken back', async () => {
-    const { ask, store } = world();
+    const { ask, store } = siteWorld();
     expect((await ask('POST', '/admin/v1/preseed', { image: 'till' })).json()).toMatchObject({ replicas: 2 });
     expect((await ask('POST', '/admin/v1/preseed', { image: 'till', replicas: 3 })).json()).toMatchObject({
       replicas: 3,
@@ -180,7 +85,7 @@ describe('ahead of time', () => {
   });
 
   it('the last copy goes only when told to', async () => {
-    const { ask } = world();
+    const { ask } = siteWorld();
     const refused = await ask('POST', '/admin/v1/evict', { image: 'till' });
     expect([refused.statusCode, refused.json().code]).toEqual([409, 'PB-LAST-COPY']);
     expect((await ask('POST', '/admin/v1/evict', { image: 'till', lastCopy: true })).json()).toEqual({
@@ -196,7 +101,7 @@ describe('the view', () => {
   });
 
   it('has this peer first and what the others tell', async () => {
-    const { ask } = world({ peers: [other], ask: async () => factsOf(OTHER), lines: [lineOf('till 3')] });
+    const { ask } = siteWorld({ peers: [other], ask: async () => factsOf(OTHER), lines: [lineOf('till 3')] });
     const view = SiteView.parse((await ask('GET', '/admin/v1/site')).json());
     expect(view.peers.map(({ id, facts }) => [id, facts?.name])).toEqual([
       [SELF, 'till-1'],
@@ -210,7 +115,7 @@ describe('the view', () => {
     ['tells nonsense', async () => ({ id: OTHER, lines: 'many' })],
     ['is another than announced', async () => factsOf(TARGET)],
   ])('shows a peer without facts that %s', async (_, answer) => {
-    const { ask } = world({ peers: [other], ask: answer });
+    const { ask } = siteWorld({ peers: [other], ask: answer });
     const view = SiteView.parse((await ask('GET', '/admin/v1/site')).json());
     expect(view.peers[1]).toMatchObject({ id: OTHER, tags: ['boot-host'] });
     expect(view.peers[1]?.facts).toBeUndefined();
@@ -218,7 +123,7 @@ describe('the view', () => {
 });
 
 it('the ledger, row by row', async () => {
-  const { ask, ledger } = world();
+  const { ask, ledger } = siteWorld();
   ledger.count({ source: 'http://cdn', purpose: 'image', title: 'till 3' }, 700);
   ledger.count({ source: 'http://cdn', purpose: 'image', title: 'till 3' }, 7);
   expect(LedgerView.parse((await ask('GET', '/admin/v1/ledger')).json()).rows).toMatchObject([

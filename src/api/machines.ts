@@ -34,6 +34,8 @@ export const MachineView = z.object({
     .optional(),
   /** As it was named by an administrator or from a template. */
   name: z.string().optional(),
+  /** Another machine of the site, by its serial or MAC, that was given the same name while boot hosts could not hear each other. */
+  namesake: z.string().optional(),
   tags: z.array(z.string()).optional(),
   /** It waits on its screen for approval, showing this code. */
   waiting: z.object({ code: z.string(), expiresMs: z.number() }).optional(),
@@ -158,11 +160,38 @@ export const ImagedRecord = z.object({
 });
 export type ImagedRecord = z.infer<typeof ImagedRecord>;
 
-/** `GET /site/v1/imaged?since=<number>`: records changed after that number of this run of the service. */
+/** A name that a machine of a boot host has, whether it is imaged yet or not. */
+export const NamedMachine = z.object({
+  /** Its id there. */
+  machine: z.string().max(64),
+  identity: MachineView.shape.identity,
+  name: z.string().max(63),
+});
+export type NamedMachine = z.infer<typeof NamedMachine>;
+
+/** `GET /site/v1/imaged?since=<number>&nonce=…`: what changed after that number of this run of the service. */
 export const ImagedAnswer = z.object({
   /** Another one: count from 0 again. */
   run: z.string().max(64),
   upTo: z.number().int().nonnegative(),
   records: z.array(ImagedRecord).max(4096),
+  /** Absent in what an older Peerboot says. */
+  names: z.array(NamedMachine).max(4096).optional(),
 });
 export type ImagedAnswer = z.infer<typeof ImagedAnswer>;
+
+/** `POST /site/v1/name?nonce=…`: the boot host that numbers is asked for a name for a machine of another one. */
+export const NameWish = z.object({
+  machine: z.string().min(1).max(64),
+  identity: MachineView.shape.identity,
+  template: NameTemplate,
+});
+export type NameWish = z.infer<typeof NameWish>;
+
+/** Absent: no name can be made of the template that nobody has. */
+export const NameAnswer = z.object({ name: z.string().max(63).optional() });
+
+/** What is proved of a question or an answer between boot hosts about machines (io/order-proof): its subject, number and every byte. */
+export function machineProofText(subject: 'ask' | 'answer', path: string, nonce: string, body = ''): string {
+  return `${path} ${subject} ${nonce} ${body}`;
+}

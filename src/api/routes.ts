@@ -33,10 +33,12 @@ export const ROUTES = {
   menu: '/admin/v1/menu',
   /** Facts of this peer for its site (`PeerFacts`), read-only and open. */
   siteLines: '/site/v1/lines',
-  /** Machines that this peer imaged (`ImagedAnswer`), for the other boot hosts of the site. */
   /** What administrators told this peer of machines (`OrdersAnswer`), for boot hosts with the same admin token. */
   siteOrders: '/site/v1/orders',
+  /** Machines that this peer imaged or named (`ImagedAnswer`), for the other boot hosts of the site. */
   siteImaged: '/site/v1/imaged',
+  /** A name for a machine (`NameWish` → `NameAnswer`), of the boot host that numbers. */
+  siteName: '/site/v1/name',
   /** What this peer has learnt of firmwares (`FirmwareFacts`), for the other boot hosts; for administrators, who may also delete it. */
   siteFirmware: '/site/v1/firmware',
   firmware: '/admin/v1/firmware',

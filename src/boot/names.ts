@@ -1,5 +1,8 @@
 // Names of machines from a template: the next number that nobody in the site has.
 
+import type { MachineIdentity } from '../api/identity.ts';
+import { uuidKey } from '../base/uuid.ts';
+
 /** `{n}`, `{nn}`, `{nnn}`, …: as many digits at least. */
 const NUMBER = /\{(n+)\}/;
 /** What a host name may have (RFC 1123 §2.1). */
@@ -28,6 +31,21 @@ export function nextName(template: string, store: string, taken: ReadonlySet<str
     if (isFree(name, taken)) return name;
   }
   return undefined;
+}
+
+/** What a machine is known by, for `nameGoesTo`. */
+type Known = Partial<Pick<MachineIdentity, 'uuid' | 'serial' | 'macs'>>;
+
+/**
+ * Of two machines that were given one name, as two boot hosts can that do not hear each other, which keeps it: wherever it is asked,
+ * and in whatever order, the same one.
+ */
+export function nameGoesTo(one: Known, other: Known): 'first' | 'second' {
+  return wordsOf(one) <= wordsOf(other) ? 'first' : 'second';
+}
+
+function wordsOf({ uuid, serial, macs }: Known): string {
+  return [uuid === undefined ? '' : uuidKey(uuid), serial ?? '', ...[...(macs ?? [])].sort()].join(' ');
 }
 
 /** `taken` is in lower case: host names do not differ by case (RFC 4343). */

@@ -39,7 +39,7 @@ import { createSiteNode, type PeerSiteNode, sentBytes } from '../service/site-no
 import { createSiteSource } from '../service/site-source.ts';
 import { createSiteViews } from '../service/site-view.ts';
 import type { WanGate, WanUse } from '../service/wan-gate.ts';
-import { isBootHost, rankBootHosts } from '../swarm/boot-hosts.ts';
+import { isBootHost, numberingHost, rankBootHosts } from '../swarm/boot-hosts.ts';
 import { isPaused, tagsInForce } from '../swarm/control.ts';
 import { type Candidate, designated } from '../swarm/election.ts';
 import { peersBefore } from '../swarm/peers.ts';
@@ -85,6 +85,8 @@ export interface PeerSite {
   readonly swarm: (localAddress: string) => CheckInAnswer['swarm'];
   /** Live peers of the site that answer PXE, without us. */
   readonly bootHosts: () => readonly BootHost[];
+  /** The boot host that gives names to machines; undefined when that is ourselves. */
+  readonly numbering: () => BootHost | undefined;
   /** What a transfer over the WAN is for. */
   readonly useOf: (wanted: Wanted) => WanUse;
   start(): Promise<void>;
@@ -296,6 +298,10 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
     },
     bootHosts: () =>
       presence.peers().filter((one) => one.role === 'peer' && one.httpPort > 0 && isBootHost(one)),
+    numbering() {
+      const first = numberingHost(label, candidates());
+      return presence.peers().find(({ id, httpPort }) => id === first && httpPort > 0);
+    },
     useOf({ image }) {
       const found = image === undefined ? undefined : byManifest(image);
       if (image === undefined || found === undefined) return { purpose: 'catalogue', title: '' };

@@ -7,7 +7,6 @@ import { ROUTES } from '../api/routes.ts';
 import { isPeerbootError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { FileSource } from '../chunk/ports.ts';
-import { askImaged } from '../io/ask-peer.ts';
 import { openChunkStore } from '../io/chunk-files.ts';
 import { systemClock, systemTimers } from '../io/clock.ts';
 import { type Config, LOCAL_BOOT } from '../io/config-keys.ts';
@@ -18,7 +17,7 @@ import { chooseInterfaces, type HostInterface } from '../io/interfaces.ts';
 import { openLedgerStore } from '../io/ledger-store.ts';
 import { openMachineStore } from '../io/machine-store.ts';
 import { loadNamedFiles } from '../io/named-files.ts';
-import { askFirmware, askOrders, createProver } from '../io/order-proof.ts';
+import { askFirmware, askImaged, askName, askOrders, createProver } from '../io/order-proof.ts';
 import { openOrderStore } from '../io/order-store.ts';
 import { createOrderedSource } from '../io/ordered-source.ts';
 import { ensureFolder } from '../io/state-folder.ts';
@@ -38,6 +37,7 @@ import { createHttpService } from '../service/http-service.ts';
 import { createElsewhere } from '../service/imaged-elsewhere.ts';
 import { createLedger } from '../service/ledger.ts';
 import { createMachines, type Machines } from '../service/machines.ts';
+import { createNameAsker } from '../service/name-asker.ts';
 import { createOrderSync, shareAssignments } from '../service/orders.ts';
 import { createTftpService } from '../service/tftp-service.ts';
 import { createWanGate } from '../service/wan-gate.ts';
@@ -123,15 +123,15 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     log: part('machines'),
   });
   assignments.configure(configuredAssignments(config));
+  const prove = config.adminToken === null ? undefined : createProver(config.adminToken);
   const elsewhere = createElsewhere({
     store: memory,
     hosts: () => site.bootHosts(),
-    ask: askImaged,
+    ask: (host, since) => askImaged(host, since, prove),
     clock,
     timers,
     log: part('machines'),
   });
-  const prove = config.adminToken === null ? undefined : createProver(config.adminToken);
   const orders = createOrderSync({
     assignments,
     hosts: () => (prove === undefined ? [] : site.bootHosts()),
@@ -160,6 +160,14 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
       // Whoever was assigned an image at another boot host a moment ago may ask us now.
       sync: async () => void (await Promise.all([elsewhere.sync(), orders.sync()])),
     },
+    ...(prove === undefined
+      ? {}
+      : {
+          askName: createNameAsker({
+            numbering: () => site.numbering(),
+            ask: (host, wish) => askName(host, wish, prove),
+          }),
+        }),
     clock,
     log: part('machines'),
   });

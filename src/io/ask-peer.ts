@@ -1,4 +1,4 @@
-// Asks another peer of the site for its facts, or for the machines that it imaged; silence and nonsense are no answer.
+// Asks another peer of the site for its facts; silence and nonsense are no answer.
 import { ROUTES } from '../api/routes.ts';
 import type { Ipv4 } from '../base/addresses.ts';
 
@@ -11,20 +11,11 @@ interface Whom {
   readonly httpPort: number;
 }
 
-export function askPeer(peer: Whom): Promise<unknown> {
-  return ask(peer, ROUTES.siteLines);
-}
-
-/** What another boot host has imaged; silence is no answer here, too. */
-export function askImaged(peer: Whom, since: number): Promise<unknown> {
-  return ask(peer, `${ROUTES.siteImaged}?since=${since}`);
-}
-
-async function ask(peer: Whom, path: string): Promise<unknown> {
+export async function askPeer(peer: Whom): Promise<unknown> {
   try {
     // Ten megabytes that a peer without company does not need.
     const { request } = await import('undici');
-    const { statusCode, body } = await request(`http://${peer.address}:${peer.httpPort}${path}`, {
+    const { statusCode, body } = await request(`http://${peer.address}:${peer.httpPort}${ROUTES.siteLines}`, {
       signal: AbortSignal.timeout(ANSWER_MS),
     });
     const pieces: Buffer[] = [];

@@ -1,6 +1,7 @@
 // Proves that a question or an answer between boot hosts comes from one that has the site's admin token, which never travels itself.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { firmwareProofText } from '../api/firmware.ts';
+import { machineProofText, type NameWish } from '../api/machines.ts';
 import { ORDER_PROOF_HEADER, ROUTES } from '../api/routes.ts';
 import type { Ipv4 } from '../base/addresses.ts';
 
@@ -35,20 +36,51 @@ export function askFirmware(host: Host, prove: ((text: string) => string) | unde
   });
 }
 
+/** What another boot host has imaged and named; without a token whoever answers there is believed. */
+export function askImaged(
+  host: Host,
+  since: number,
+  prove: ((text: string) => string) | undefined,
+): Promise<unknown> {
+  const path = `${ROUTES.siteImaged}?since=${since}`;
+  return askProved(host, path, prove === undefined ? { ask: () => ({}) } : machineProofs(path, prove));
+}
+
+/** A name for a machine from the boot host that numbers. */
+export function askName(host: Host, wish: NameWish, prove: (text: string) => string): Promise<unknown> {
+  const body = JSON.stringify(wish);
+  return askProved(host, ROUTES.siteName, { ...machineProofs(ROUTES.siteName, prove, body), body });
+}
+
+function machineProofs(path: string, prove: (text: string) => string, question = ''): Proofs {
+  return {
+    ask: (nonce) => ({ [ORDER_PROOF_HEADER]: prove(machineProofText('ask', path, nonce, question)) }),
+    wanted: (nonce, answer) => prove(machineProofText('answer', path, nonce, answer)),
+  };
+}
+
 interface Proofs {
   /** Headers of the question. */
   ask(nonce: string): Record<string, string>;
   /** The only proof that is believed of an answer; absent: none is asked for. */
   wanted?(nonce: string, body: string): string;
+  /** JSON to be posted; absent: a GET. */
+  readonly body?: string;
 }
 
 async function askProved(host: Host, path: string, proofs: Proofs): Promise<unknown> {
   const nonce = randomBytes(16).toString('hex');
   try {
     const { request } = await import('undici');
-    const url = `http://${host.address}:${host.httpPort}${path}?nonce=${nonce}`;
+    const url = `http://${host.address}:${host.httpPort}${path}${path.includes('?') ? '&' : '?'}nonce=${nonce}`;
     const { statusCode, headers, body } = await request(url, {
-      headers: proofs.ask(nonce),
+      ...(proofs.body === undefined
+        ? { headers: proofs.ask(nonce) }
+        : {
+            method: 'POST',
+            headers: { ...proofs.ask(nonce), 'content-type': 'application/json' },
+            body: proofs.body,
+          }),
       signal: AbortSignal.timeout(ANSWER_MS),
     });
     const pieces: Buffer[] = [];

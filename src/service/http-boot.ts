@@ -103,8 +103,9 @@ export function bootRoutes(app: FastifyInstance, options: BootRoutesOptions): vo
   });
 
   app.post(ROUTES.checkIn, { bodyLimit: CHECK_IN_BYTES }, async (request): Promise<CheckInAnswer> => {
-    await machines.sync();
-    const { machine, plan } = machines.checkIn(addressOf(request), checked(CheckIn, request.body));
+    const [address, question] = [addressOf(request), checked(CheckIn, request.body)];
+    await machines.ready(address, question);
+    const { machine, plan } = machines.checkIn(address, question);
     const swarm = options.swarm?.(plainAddress(request.socket.localAddress ?? ''));
     return {
       machine: machine.id,

@@ -1,4 +1,4 @@
-// Machines over HTTP beyond the list: lists of assignments, approval by code, PINs, the phone page, and what boot hosts share.
+// Machines over HTTP beyond the list: lists of assignments, approval by code, PINs, the phone page.
 import type { FastifyInstance } from 'fastify';
 import { findImage } from '../api/catalogue.ts';
 import {
@@ -106,11 +106,6 @@ export function machineOpenRoutes(app: FastifyInstance, options: MachineRoutesOp
     // Only what was decided uses it up: a slip of the finger costs nothing.
     machines.approvals.checkPin(pin, who, true);
     return { ok: true };
-  });
-
-  app.get<{ Querystring: { since?: string } }>(ROUTES.siteImaged, (request, reply) => {
-    const since = /^\d{1,12}$/.test(request.query.since ?? '') ? Number(request.query.since) : 0;
-    return reply.header('cache-control', 'no-store').send(machines.imaged(since));
   });
 }
 

@@ -20,6 +20,7 @@ import { DEFAULT_HTTP_LIMITS, type HttpLimits, limitConnections } from './http-l
 import { machineOpenRoutes } from './http-machines.ts';
 import { type OrdersForHttp, orderRoutes } from './http-orders.ts';
 import type { CatalogueForHttp, ContentForHttp, StatsSuppliers } from './http-ports.ts';
+import { sharedMachineRoutes } from './http-shared-machines.ts';
 import { type SiteForHttp, siteAdminRoutes, siteFactRoutes } from './http-site.ts';
 import type { LanPace } from './lan-pace.ts';
 import type { Machines } from './machines.ts';
@@ -140,6 +141,7 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
   });
   if (options.siteRoutes !== undefined) siteFactRoutes(app, options.siteRoutes);
   if (options.siteOrders !== undefined) orderRoutes(app, options.siteOrders);
+  sharedMachineRoutes(app, { machines: options.machines, prove: options.siteOrders?.prove });
   if (options.firmware !== undefined) firmwareSiteRoute(app, options.firmware);
 
   return {

@@ -1,5 +1,5 @@
-// What other boot hosts of the site have imaged, so that no machine is imaged twice because another one answered it.
-import { ImagedAnswer } from '../api/machines.ts';
+// What other boot hosts of the site have imaged and named, so that no machine is imaged twice, and no name given twice, because another one answered.
+import { ImagedAnswer, type NamedMachine } from '../api/machines.ts';
 import type { Ipv4 } from '../base/addresses.ts';
 import type { Log } from '../base/log.ts';
 import { LogLimit } from '../base/log-limit.ts';
@@ -19,8 +19,10 @@ export type AskImaged = (host: BootHost, since: number) => Promise<unknown>;
 export interface Elsewhere {
   /** What was heard of this machine, or of one that it cannot be told from, the last first: better not imaged than imaged twice. */
   about(machine: Facts): readonly ImagedElsewhere[];
-  /** Names that machines have there. */
-  names(): readonly string[];
+  /** Names that machines other than this one have there, in lower case. */
+  namesBut(machine: Facts): readonly string[];
+  /** Another machine that has this name there. */
+  namesake(machine: Facts, name: string): Namesake | undefined;
   /** It was found on the machine's own disk. */
   note(record: ImagedElsewhere): void;
   /** Drops what is known of this machine. */
@@ -29,6 +31,12 @@ export interface Elsewhere {
   sync(): Promise<void>;
   start(): void;
   stop(): void;
+}
+
+export interface Namesake {
+  readonly identity: NamedMachine['identity'];
+  /** It stands on its disk, or soon will. */
+  readonly isImaged: boolean;
 }
 
 export interface ElsewhereOptions {
@@ -50,6 +58,8 @@ const MOST_RECORDS = 8192;
 export function createElsewhere(options: ElsewhereOptions): Elsewhere {
   const { store, clock, timers, log } = options;
   const records = new Map(store.elsewhere().map((record) => [record.ticket, record]));
+  /** By the machine's id, which all boot hosts make alike of what it tells. */
+  const named = new Map<string, NamedMachine>();
   const heardFrom = new Map<string, { readonly run: string; readonly upTo: number }>();
   const asking = new Map<string, Promise<void>>();
   const logLimit = new LogLimit(5);
@@ -88,6 +98,12 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
     heardFrom.set(host.id, { run: answer.run, upTo: answer.upTo });
     const wallMs = clock.wallMs();
     for (const { ageMs, ...record } of answer.records) keep({ ...record, wallMs: wallMs - ageMs });
+    for (const one of answer.names ?? []) {
+      named.delete(one.machine);
+      const [oldest] = named.keys();
+      if (named.size >= MOST_RECORDS && oldest !== undefined) named.delete(oldest);
+      named.set(one.machine, one);
+    }
   }
 
   function ask(host: BootHost): Promise<void> {
@@ -121,15 +137,33 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
       .sort((a, b) => b.wallMs - a.wallMs);
   }
 
+  function* namesakes(): Iterable<Namesake & { readonly name: string }> {
+    for (const { identity, name } of records.values())
+      if (name !== undefined) yield { identity, name, isImaged: true };
+    for (const { identity, name } of named.values()) yield { identity, name, isImaged: false };
+  }
+  const isOther = (machine: Facts, { identity }: Namesake) =>
+    likeness(machine, { depth: 'whole', identity }) === 'other';
+
   return {
     about,
-    names: () => Array.from(records.values(), ({ name }) => name).filter((name) => name !== undefined),
+    namesBut: (machine) =>
+      Array.from(namesakes())
+        .filter((one) => isOther(machine, one))
+        .map(({ name }) => name.toLowerCase()),
+    namesake(machine, wanted) {
+      const lower = wanted.toLowerCase();
+      for (const one of namesakes())
+        if (one.name.toLowerCase() === lower && isOther(machine, one)) return one;
+      return undefined;
+    },
     note: keep,
     forget(machine) {
       for (const { ticket } of about(machine)) {
         records.delete(ticket);
         store.dropElsewhere(ticket);
       }
+      for (const [id, one] of named) if (!isOther(machine, { ...one, isImaged: false })) named.delete(id);
     },
     sync,
     start() {
@@ -146,7 +180,8 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
 /** A site with one boot host. */
 export const NOBODY_ELSE: Elsewhere = {
   about: () => [],
-  names: () => [],
+  namesBut: () => [],
+  namesake: () => undefined,
   note: () => {},
   forget: () => {},
   sync: async () => {},

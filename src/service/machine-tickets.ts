@@ -1,11 +1,11 @@
 // Boot tickets of machines: given with a plan to image, kept through power cuts and restarts, used up when the disk is sealed.
 import type { Plan } from '../api/agent.ts';
 import type { DiskFacts } from '../api/identity.ts';
-import type { ImagedAnswer, ImagedRecord } from '../api/machines.ts';
+import type { ImagedAnswer, ImagedRecord, NameWish } from '../api/machines.ts';
 import type { Log } from '../base/log.ts';
 import type { Clock } from '../base/time.ts';
 import { likeness } from '../boot/identity.ts';
-import { nextName } from '../boot/names.ts';
+import { nameGoesTo, nextName } from '../boot/names.ts';
 import { isOfOneMachine, type NumberedAssignment, WAIT_MS } from '../boot/plan.ts';
 import { resumePolicy, ticketId, ticketState } from '../boot/ticket.ts';
 import type { Elsewhere } from './imaged-elsewhere.ts';
@@ -29,6 +29,12 @@ export interface TicketsOptions {
 
 /** Answers of `imaged` are at most so long; whoever asks goes on after `upTo`. */
 const MOST_TOLD = 1024;
+const MOST_RESERVED = 1024;
+
+interface Reserved {
+  readonly template: string;
+  readonly name: string;
+}
 
 export class Tickets {
   readonly #options: TicketsOptions;
@@ -37,6 +43,8 @@ export class Tickets {
   /** Rows in the order of their last change that other boot hosts are to hear of. */
   readonly #changed = new Map<string, { readonly row: MachineRow; readonly at: number }>();
   readonly #run: string;
+  /** Names given for machines of other boot hosts, which soon tell of them themselves; the oldest first. */
+  readonly #reserved = new Map<string, Reserved>();
   #changes = 0;
 
   constructor(options: TicketsOptions) {
@@ -111,11 +119,11 @@ export class Tickets {
     assignment: NumberedAssignment,
     template: string | undefined,
   ): Plan {
-    const { keptCount, mostKept, newTicket } = this.#options;
+    const { keptCount, log, mostKept, newTicket } = this.#options;
     if (!row.kept && keptCount() >= mostKept) {
       return wait('PB-MACHINES-FULL: this peer remembers as many machines as it may');
     }
-    const name = this.#nameFor(row, template);
+    const name = this.nameOf(row, template);
     if (template !== undefined && name === undefined) {
       return wait(`PB-NAME-TAKEN: no name can be made of ${template} that no other machine has`);
     }
@@ -128,9 +136,15 @@ export class Tickets {
       ticket,
       ...(open?.begun === undefined ? {} : { begun: open.begun }),
     };
+    const isNamed = name !== undefined && name !== row.name;
+    if (isNamed && row.name !== undefined && row.nameTemplate === template) {
+      const fields = { machine: row.id, was: row.name, name, other: this.namesake(row) };
+      log.warn(fields, 'name was given to another machine, too: this one gets the next');
+    }
     row.name = name ?? row.name;
     row.nameTemplate = template ?? row.nameTemplate;
     row.kept = true;
+    if (isNamed) this.#tell(row);
     if (isOfOneMachine(assignment.machine)) this.#takers.set(assignment.revision, row.id);
     const disk = resumePolicy(plan.disk, { id: ticketId(ticket), begun: row.planned.begun }, row.disks ?? []);
     return { ...plan, disk, ticket, ...(row.name === undefined ? {} : { name: row.name }) };
@@ -163,26 +177,82 @@ export class Tickets {
       run: this.#run,
       upTo: told.at(-1)?.at ?? Math.min(since, this.#changes),
       records: told.flatMap(({ row }) => recordsOf(row, wallMs)),
+      names: told.flatMap(({ row: { id, identity, name } }) =>
+        name === undefined ? [] : [{ machine: id, identity, name }],
+      ),
     };
   }
 
   #tell(row: MachineRow): void {
-    if (row.planned?.begun === undefined && row.done === undefined) return;
+    if (row.planned?.begun === undefined && row.done === undefined && row.name === undefined) return;
     this.#changes += 1;
     this.#changed.delete(row.id);
     this.#changed.set(row.id, { row, at: this.#changes });
   }
 
-  /** Kept for the machine's life, unless it is to be called by another template now. */
-  #nameFor(row: MachineRow, template: string | undefined): string | undefined {
-    if (template === undefined || (row.nameTemplate === template && row.name !== undefined)) return row.name;
-    const taken = new Set(this.#options.elsewhere.names().map((name) => name.toLowerCase()));
-    for (const other of this.#options.elsewhere.about(row)) taken.delete(other.name?.toLowerCase() ?? '');
-    for (const other of this.#options.rows()) {
-      if (other !== row && other.name !== undefined) taken.add(other.name.toLowerCase());
-    }
+  /** Kept for the machine's life, unless it is to be called by another template now, or another one has the better right to it. */
+  nameOf(row: MachineRow, template: string | undefined): string | undefined {
+    if (template === undefined) return row.name;
+    if (row.nameTemplate === template && row.name !== undefined && !this.#mustYield(row)) return row.name;
+    const asked = this.#reserved.get(row.id);
+    const taken = this.#taken(row);
+    if (asked?.template === template && !taken.has(asked.name.toLowerCase())) return asked.name;
     return nextName(template, this.#options.siteName, taken);
   }
+
+  /** Would `nameOf` give it one that it does not have yet? */
+  needsName(row: MachineRow, template: string | undefined): boolean {
+    return template !== undefined && this.nameOf(row, template) !== row.name;
+  }
+
+  /** The boot host that numbers has said how it is to be called. */
+  reserve(machine: string, reserved: Reserved): void {
+    this.#reserved.delete(machine);
+    const [oldest] = this.#reserved.keys();
+    if (this.#reserved.size >= MOST_RESERVED && oldest !== undefined) this.#reserved.delete(oldest);
+    this.#reserved.set(machine, reserved);
+  }
+
+  /** A name for a machine of another boot host, the same again when it asks again; `known` is our own row of it. */
+  nameFor({ machine, identity, template }: NameWish, known: MachineRow | undefined): string | undefined {
+    if (known?.nameTemplate === template && known.name !== undefined && !this.#mustYield(known))
+      return known.name;
+    const taken = this.#taken({ id: machine, depth: 'whole', identity }, known);
+    const before = this.#reserved.get(machine);
+    if (before?.template === template && !taken.has(before.name.toLowerCase())) return before.name;
+    const name = nextName(template, this.#options.siteName, taken);
+    if (name !== undefined) this.reserve(machine, { template, name });
+    return name;
+  }
+
+  /** Another machine of the site with the same name, as it can be after two boot hosts could not hear each other. */
+  namesake(row: MachineRow): string | undefined {
+    const other = row.name === undefined ? undefined : this.#options.elsewhere.namesake(row, row.name);
+    return other === undefined ? undefined : calledBy(other.identity);
+  }
+
+  /** What is on a disk stays; of two that are not imaged yet both boot hosts choose the same one. */
+  #mustYield(row: MachineRow): boolean {
+    if (row.name === undefined || row.done !== undefined || row.planned?.begun !== undefined) return false;
+    const other = this.#options.elsewhere.namesake(row, row.name);
+    if (other === undefined) return false;
+    return other.isImaged || nameGoesTo(row.identity, other.identity) === 'second';
+  }
+
+  #taken(row: Pick<MachineRow, 'id' | 'depth' | 'identity'>, known?: MachineRow): Set<string> {
+    const taken = new Set(this.#options.elsewhere.namesBut(row));
+    for (const other of this.#options.rows()) {
+      if (other.id !== row.id && other !== known && other.name !== undefined)
+        taken.add(other.name.toLowerCase());
+    }
+    for (const [machine, { name }] of this.#reserved) if (machine !== row.id) taken.add(name.toLowerCase());
+    return taken;
+  }
+}
+
+/** For people, who look for it. */
+function calledBy({ serial, uuid, macs }: MachineRow['identity']): string {
+  return serial ?? macs[0] ?? uuid ?? 'unknown';
 }
 
 function recordsOf(row: MachineRow, wallMs: number): ImagedRecord[] {

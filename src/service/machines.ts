@@ -1,7 +1,7 @@
 // The registry of machines: every event of every service ends here, becomes one ladder per machine, and one log line per rung.
 import type { CheckIn, Plan, ProgressAnswer, ProgressReport } from '../api/agent.ts';
 import type { CatalogueImage } from '../api/catalogue.ts';
-import type { ImagedAnswer, MachineView } from '../api/machines.ts';
+import type { ImagedAnswer, MachineView, NameWish } from '../api/machines.ts';
 import { parseMac } from '../base/addresses.ts';
 import { toHex } from '../base/bytes.ts';
 import type { Log } from '../base/log.ts';
@@ -22,6 +22,7 @@ import { type Elsewhere, NOBODY_ELSE } from './imaged-elsewhere.ts';
 import { checkInClaim, claimOf } from './machine-claims.ts';
 import { isImaged, MachineIndex, type MachineRow } from './machine-index.ts';
 import type { MachineRecord, MachineStore } from './machine-store.ts';
+import { logRung } from './machine-rung-log.ts';
 import { Tickets } from './machine-tickets.ts';
 import { recordOf, rowOf, UNTOLD_FAILURE, viewOf } from './machine-view.ts';
 
@@ -40,8 +41,12 @@ export interface Machines {
   readonly approvals: Approvals;
   /** What this peer imaged, for the other boot hosts of the site. */
   imaged(since: number): ImagedAnswer;
+  /** A name for a machine of another boot host, which asks us since we number; undefined when the template gives none. */
+  nameFor(wish: NameWish): string | undefined;
   /** What the other boot hosts say is fresh now. */
   sync(): Promise<void>;
+  /** Before `checkIn`: like `sync`, and a machine that is to get a name is given one by the boot host that numbers. Never rejects. */
+  ready(address: string, checkIn: CheckIn): Promise<void>;
   /** Forgets a machine, also what it was imaged with; undefined when none has that name. */
   forget(name: string): MachineView | undefined;
   /** By id, MAC, UUID or serial. */
@@ -66,6 +71,8 @@ export interface MachinesOptions {
   readonly random: RandomBytes;
   readonly newTicket?: () => string;
   readonly elsewhere?: Elsewhere;
+  /** Asks the boot host that numbers; resolves with undefined when that is ourselves, or when it is silent. Never rejects. */
+  readonly askName?: (wish: NameWish) => Promise<string | undefined>;
   readonly mostNewcomers?: number;
   readonly mostKnown?: number;
   readonly mostKept?: number;
@@ -135,8 +142,10 @@ export function createMachines(options: MachinesOptions): Machines {
     const waiting = approvals.shown(row.id);
     const { tags } = assignments.noteOf(row);
     const doubts = doubtsOf(row);
+    const namesake = tickets.namesake(row);
     return {
       ...viewOf(row),
+      ...(namesake === undefined ? {} : { namesake }),
       ...(doubts.length === 0 ? {} : { doubts }),
       ...(tags.length === 0 ? {} : { tags }),
       ...(waiting === undefined ? {} : { waiting }),
@@ -149,33 +158,13 @@ export function createMachines(options: MachinesOptions): Machines {
     row.ladder = ladder;
     const news = before?.reachedMs[ladder.rung] !== ladder.reachedMs[ladder.rung];
     const failure = ladder.rung === 'failed' ? row.failure?.code : undefined;
-    if (news || (failure !== undefined && failure !== row.loggedFailure)) logRung(row, ladder, before);
+    const isNews = news || (failure !== undefined && failure !== row.loggedFailure);
+    if (isNews && (ladder.rung !== 'seen' || seenLimit.admit('seen', clock.nowMs()) !== undefined))
+      logRung(log, row, ladder, before);
     row.loggedFailure = failure ?? row.loggedFailure;
     if (listeners.size === 0) return;
     const seen = view(row);
     for (const listener of listeners) listener(seen);
-  }
-
-  function logRung(row: MachineRow, ladder: Ladder, before: Ladder | undefined): void {
-    const { rung } = ladder;
-    if (rung === 'seen' && seenLimit.admit(rung, clock.nowMs()) === undefined) return;
-    const startedMs = Math.min(...Object.values(ladder.reachedMs));
-    const fields = {
-      machine: row.id,
-      rung,
-      mac: row.identity.macs[0],
-      uuid: row.identity.uuid,
-      address: row.address,
-      ...(before === undefined || before.rung === rung ? {} : { from: before.rung }),
-      sinceStartMs: (ladder.reachedMs[rung] ?? startedMs) - startedMs,
-      ...(row.planned === undefined ? {} : { image: row.planned.image }),
-      ...(rung === 'failed' ? row.failure : {}),
-      ...(rung === 'done' && row.progress !== undefined
-        ? { fetchedBytes: row.progress.fetchedBytes, refetchedChunks: row.progress.refetchedChunks }
-        : {}),
-    };
-    if (rung === 'failed') log.warn(fields, 'machine reached failed');
-    else log.info(fields, `machine reached ${rung}`);
   }
 
   function rowFor(event: MachineEvent): MachineRow | undefined {
@@ -280,12 +269,30 @@ export function createMachines(options: MachinesOptions): Machines {
     return { machine: view(row), plan };
   }
 
+  async function ready(address: string, agent: CheckIn): Promise<void> {
+    await elsewhere.sync();
+    if (options.askName === undefined) return;
+    const claimed = index.find(checkInClaim(address, agent));
+    if (claimed !== undefined && isBusy(claimed, agent)) return;
+    const row = observeRow({ kind: 'check-in', address, checkIn: agent });
+    if (row === undefined) return;
+    tickets.settle(row, agent.disks);
+    const decision = decideRow(row);
+    const template = templateFor(row, decision);
+    if (decision.plan.kind !== 'image' || template === undefined || !tickets.needsName(row, template)) return;
+    const name = await options.askName({ machine: row.id, identity: row.identity, template });
+    if (name !== undefined) tickets.reserve(row.id, { template, name });
+  }
+
+  function templateFor(row: MachineRow, { assignment }: PlanDecision): string | undefined {
+    return assignments.noteOf(row).name ?? assignment?.name;
+  }
+
   /** The decision as a plan that the machine may act on: with its ticket, or with the code that it is to show. */
   function planOf(row: MachineRow, decision: PlanDecision): { plan: Plan; reason: string } {
     const { assignment, plan, reason } = decision;
     if (plan.kind === 'image' && assignment !== undefined) {
-      const template = assignments.noteOf(row).name ?? assignment.name;
-      const issued = tickets.issue(row, plan, assignment, template);
+      const issued = tickets.issue(row, plan, assignment, templateFor(row, decision));
       return { plan: issued, reason: issued.kind === 'wait' ? issued.reason : reason };
     }
     // What was begun may still be finished, and then it counts.
@@ -373,7 +380,9 @@ export function createMachines(options: MachinesOptions): Machines {
     list,
     approvals,
     imaged: (since) => tickets.imaged(since),
+    nameFor: (wish) => tickets.nameFor(wish, index.byId(wish.machine)),
     sync: () => elsewhere.sync(),
+    ready,
     find,
     forget(name) {
       const found = find(name);

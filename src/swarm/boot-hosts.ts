@@ -1,7 +1,7 @@
 // Which of a site's boot hosts answers a machine: all agree by highest random weight, each for another share of the machines.
 import type { Mac } from '../base/addresses.ts';
 import { type Candidate, rankByWeight } from './election.ts';
-import { TAGS } from './site.ts';
+import { type PeerId, TAGS } from './site.ts';
 
 export function isBootHost({ tags }: Pick<Candidate, 'tags'>): boolean {
   return tags.includes(TAGS.bootHost);
@@ -19,6 +19,15 @@ export function rankBootHosts<Host extends Candidate>(
   const hosts = candidates.filter((one) => one.role === 'peer' && isBootHost(one));
   // Sorting is stable, so the weight decides among equals.
   return [...rankByWeight(site, `boot ${mac}`, hosts)].sort((a, b) => tierOf(a) - tierOf(b));
+}
+
+/**
+ * The one that gives names to machines, so that no number is given twice: all that see the same peers agree on it. Undefined: there is
+ * no boot host.
+ */
+export function numberingHost(site: string, candidates: readonly Candidate[]): PeerId | undefined {
+  const hosts = candidates.filter((one) => one.role === 'peer' && isBootHost(one));
+  return rankByWeight(site, 'names', hosts)[0]?.id;
 }
 
 /** A machine may be imaged from the site though the way out is down. */

@@ -29,7 +29,7 @@ afterAll(async () => {
   removeTrees();
 });
 
-const image: Plan = {
+const image: Extract<Plan, { kind: 'image' }> = {
   kind: 'image',
   image: { name: 'small', version: '1' },
   disk: { allowNonBlank: false },

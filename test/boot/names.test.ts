@@ -1,7 +1,7 @@
 // Names of machines: the next free number, never one that is taken, always a host name.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { nextName, templateFault } from '../../src/boot/names.ts';
+import { nameGoesTo, nextName, templateFault } from '../../src/boot/names.ts';
 
 const taken = (...names: string[]) => new Set(names);
 
@@ -37,4 +37,13 @@ it.each(['-a', 'a-', '{x}', '{n}-{nn}', '{store}{store}', 'a_b', ''])('%j is no 
 
 it.each(['till-{nn}', '{store}', 'till-{store}-{nnn}', 'KIOSK'])('%j is a template', (template) => {
   expect(templateFault(template)).toBeUndefined();
+});
+
+it('of two machines with one name the same one keeps it, however they are compared', () => {
+  const one = { uuid: '4c4c4544-0042-3010-8052-000000000001', serial: 'B', macs: ['52:54:00:00:00:01'] };
+  const two = { uuid: '4c4c4544-0042-3010-8052-000000000002', serial: 'A', macs: [] };
+  expect([nameGoesTo(one, two), nameGoesTo(two, one)]).toEqual(['first', 'second']);
+  const nics = ['52:54:00:00:00:02', '52:54:00:00:00:01'];
+  expect(nameGoesTo({ macs: nics }, { macs: [...nics].reverse() })).toBe('first');
+  expect([nameGoesTo({ serial: 'A' }, {}), nameGoesTo({}, { serial: 'A' })]).toEqual(['second', 'first']);
 });

@@ -2,8 +2,8 @@
 import { afterEach, expect, it } from 'vitest';
 import type { Ipv4 } from '../../src/base/addresses.ts';
 import { silentLog } from '../../src/base/log.ts';
-import { askImaged } from '../../src/io/ask-peer.ts';
 import { systemClock, systemTimers } from '../../src/io/clock.ts';
+import { askImaged } from '../../src/io/order-proof.ts';
 import { type BootHost, createElsewhere } from '../../src/service/imaged-elsewhere.ts';
 import { type MachineStore, memoryMachineStore } from '../../src/service/machine-store.ts';
 import { checkIn, report, type TestPeer, testPeer } from './peer.ts';
@@ -28,7 +28,7 @@ async function host(id: string, others: () => readonly Host[], store: MachineSto
   const elsewhere = createElsewhere({
     store,
     hosts: () => others().map(({ reach }) => reach),
-    ask: askImaged,
+    ask: (host, since) => askImaged(host, since, undefined),
     clock: systemClock,
     timers: systemTimers,
     log: silentLog,

@@ -1,74 +1,45 @@
-// GRUB for both firmwares, made from Debian's packages without installing them or needing a loop device.
+// GRUB for the BIOS, made from Debian's packages and put in place without installing them or needing a loop device.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from '../src/base/errors.ts';
 import { describePackages, fetchPackage, unpackPackage } from '../tools/debian.ts';
 import { run } from '../tools/run.ts';
+import { startConfig } from './loaders.ts';
 
 const SECTOR_BYTES = 512;
+const PLATFORM = 'i386-pc';
 const MODULES = [
-  'normal',
-  'configfile',
-  'part_gpt',
-  'ext2',
-  'linux',
-  'search',
-  'search_fs_uuid',
-  'test',
-  'echo',
+  ...['biosdisk', 'part_gpt', 'ext2', 'search', 'search_fs_uuid', 'normal', 'configfile', 'linux'],
+  ...['test', 'echo'],
 ];
-const BIOS_MODULES = [...MODULES, 'biosdisk'];
-const EFI_MODULES = [...MODULES, 'fat', 'efi_gop', 'all_video'];
 
-export interface GrubImages {
+export interface BiosGrub {
   /** First sector of the disk, without its partition table. */
   readonly boot: Uint8Array;
   /** What the first sector loads: written to the BIOS boot partition. */
   readonly core: Uint8Array;
-  /** Path of the UEFI program. */
-  readonly efi: string;
 }
 
-/** `scratch` is an empty folder; the images look for grub.cfg on the file system with this UUID. */
-export async function makeGrub(
+/** `scratch` is a folder to work in; GRUB looks for grub.cfg on the file system with this UUID. */
+export async function makeBiosGrub(
   scratch: string,
   rootFileSystem: string,
   progress: (line: string) => void,
-): Promise<GrubImages> {
-  const names = ['grub-common', 'grub-pc-bin', 'grub-efi-amd64-bin', 'libdevmapper1.02.1'];
-  for (const one of await describePackages(names, progress)) {
-    await unpackPackage(await fetchPackage(one, progress), join(scratch, 'grub'));
+): Promise<BiosGrub> {
+  const unpacked = join(scratch, 'grub');
+  for (const one of await describePackages(['grub-common', 'grub-pc-bin', 'libdevmapper1.02.1'], progress)) {
+    await unpackPackage(await fetchPackage(one, progress), unpacked);
   }
-  const start = join(scratch, 'start.cfg');
-  writeFileSync(
-    start,
-    `search.fs_uuid ${rootFileSystem} root\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n`,
+  const [start, core] = [join(scratch, 'start.cfg'), join(scratch, 'core.img')];
+  writeFileSync(start, startConfig(rootFileSystem));
+  const platform = join(unpacked, 'usr/lib/grub', PLATFORM);
+  await run(
+    join(unpacked, 'usr/bin/grub-mkimage'),
+    ['-O', PLATFORM, '-d', platform, '-p', '/boot/grub', '-c', start, '-o', core, ...MODULES],
+    // The tool links the device mapper, which a host need not have.
+    { env: { LD_LIBRARY_PATH: join(unpacked, 'lib/x86_64-linux-gnu') } },
   );
-  const platforms = join(scratch, 'grub/usr/lib/grub');
-  const mkimage = (platform: string, output: string, modules: readonly string[]) =>
-    run(
-      join(scratch, 'grub/usr/bin/grub-mkimage'),
-      [
-        '-O',
-        platform,
-        '-d',
-        join(platforms, platform),
-        '-p',
-        '/boot/grub',
-        '-c',
-        start,
-        '-o',
-        output,
-        ...modules,
-      ],
-      // The tool links the device mapper, which a host need not have.
-      { env: { LD_LIBRARY_PATH: join(scratch, 'grub/lib/x86_64-linux-gnu') } },
-    );
-  const core = join(scratch, 'core.img');
-  const efi = join(scratch, 'bootx64.efi');
-  await mkimage('i386-pc', core, BIOS_MODULES);
-  await mkimage('x86_64-efi', efi, EFI_MODULES);
-  return { boot: readFileSync(join(platforms, 'i386-pc/boot.img')), core: readFileSync(core), efi };
+  return { boot: readFileSync(join(platform, 'boot.img')), core: readFileSync(core) };
 }
 
 /** Offsets in GRUB's first sectors (its include/grub/i386/pc/boot.h). */
@@ -84,7 +55,7 @@ const PARTITION_TABLE = { start: 0x1b8, end: 0x1fe };
  */
 export function placeBiosGrub(
   firstSector: Uint8Array,
-  images: Pick<GrubImages, 'boot' | 'core'>,
+  images: BiosGrub,
   coreSector: number,
 ): { readonly firstSector: Uint8Array; readonly core: Uint8Array } {
   assert(firstSector.length === SECTOR_BYTES && images.boot.length === SECTOR_BYTES, 'one sector each');

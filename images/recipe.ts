@@ -1,11 +1,14 @@
 // What makes one image: its name, version and packages, and the identifiers that follow from them.
 import { createHash } from 'node:crypto';
+import type { DebianArchitecture } from '../tools/debian.ts';
 
 export interface ImageWish {
   /** Name in the catalogue and in the ready marker. */
   readonly name?: string;
   readonly version?: string;
-  /** Debian packages beyond the minimal system. */
+  /** `amd64` when not said: a minimal Debian. `arm64`: Debian's kernel and BusyBox (see images/README.md). */
+  readonly architecture?: DebianArchitecture;
+  /** Debian packages beyond the minimal system; `amd64` alone. */
   readonly packages?: readonly string[];
   readonly progress?: (line: string) => void;
 }
@@ -13,6 +16,8 @@ export interface ImageWish {
 export interface ImageRecipe {
   readonly name: string;
   readonly version: string;
+  readonly architecture: DebianArchitecture;
+  readonly diskMib: number;
   readonly packages: readonly string[];
   /** Seconds since 1970 that files are dated at the latest. */
   readonly epoch: number;
@@ -28,15 +33,24 @@ export interface ImageRecipe {
   };
 }
 
+const DEFAULTS: Readonly<Record<DebianArchitecture, { name: string; diskMib: number }>> = {
+  amd64: { name: 'debian-12', diskMib: 512 },
+  arm64: { name: 'busybox-arm64', diskMib: 128 },
+};
+
 const EPOCH = Date.UTC(2026, 0, 1) / 1000;
 
 /** The same wish gives the same identifiers, so that a rebuilt image shares its slices with the first. */
 export function imageRecipe(wish: ImageWish): ImageRecipe {
-  const name = wish.name ?? 'debian-12';
+  const architecture = wish.architecture ?? 'amd64';
+  const { name: defaultName, diskMib } = DEFAULTS[architecture];
+  const name = wish.name ?? defaultName;
   const id = (what: string) => uuidFrom(`${name} ${what}`);
   return {
     name,
     version: wish.version ?? '1',
+    architecture,
+    diskMib,
     packages: [...(wish.packages ?? [])].sort(),
     epoch: EPOCH,
     ids: {

@@ -1,17 +1,9 @@
-// The file system of the test image: a minimal Debian 12 that says on the serial console when it is ready.
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+// The file system of the amd64 image: a minimal Debian 12 that says on the serial console when it is ready.
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { run } from '../tools/run.ts';
 import type { ImageRecipe } from './recipe.ts';
+import { clampTimes, grubMenu, link, put, readyMarker } from './system-files.ts';
 
 const SUITE = 'bookworm';
 /** usr-is-merged stands in for usrmerge, which would bring all of Perl. */
@@ -121,7 +113,6 @@ function writeHooks(folder: string): void {
 }
 
 function configure(folder: string, recipe: ImageRecipe): void {
-  const marker = `PEERBOOT-READY ${recipe.name} ${recipe.version}`;
   put(folder, 'etc/hostname', 'till\n');
   put(folder, 'etc/hosts', '127.0.0.1 localhost\n127.0.1.1 till\n::1 localhost\n');
   put(
@@ -144,7 +135,7 @@ function configure(folder: string, recipe: ImageRecipe): void {
       'Before=getty.target serial-getty@ttyS0.service',
       '[Service]',
       'Type=oneshot',
-      `ExecStart=/bin/sh -c 'echo "${marker}" > /dev/ttyS0'`,
+      `ExecStart=/bin/sh -c 'echo "${readyMarker(recipe)}" > /dev/ttyS0'`,
       '[Install]',
       'WantedBy=multi-user.target',
       '',
@@ -162,7 +153,10 @@ function configure(folder: string, recipe: ImageRecipe): void {
   put(folder, 'etc/modprobe.d/peerboot.conf', idle.map((name) => `blacklist ${name}\n`).join(''));
   // Newer than /usr: there is no update whose users and folders the first boot would have to make.
   for (const path of ['etc/.updated', 'var/.updated']) put(folder, path, '');
-  put(folder, 'boot/grub/grub.cfg', grubConfig(recipe));
+  // The links that Debian keeps pointing at the newest kernel.
+  const files = { kernel: '/vmlinuz', initramfs: '/initrd.img' };
+  const menu = grubMenu(recipe, files, 'ttyS0', 'fsck.mode=skip net.ifnames=0');
+  put(folder, 'boot/grub/grub.cfg', menu);
   for (const rest of [
     'var/log/dpkg.log',
     'var/log/apt',
@@ -171,51 +165,4 @@ function configure(folder: string, recipe: ImageRecipe): void {
   ]) {
     rmSync(join(folder, rest), { recursive: true, force: true });
   }
-}
-
-function grubConfig(recipe: ImageRecipe): string {
-  const kernelLine = [
-    `root=UUID=${recipe.ids.rootFileSystem} ro quiet console=tty0 console=ttyS0,115200`,
-    'fsck.mode=skip net.ifnames=0',
-  ].join(' ');
-  return [
-    'set timeout=0',
-    `menuentry "${recipe.name} ${recipe.version}" {`,
-    // The links that Debian keeps pointing at the newest kernel.
-    `  linux /vmlinuz ${kernelLine}`,
-    '  initrd /initrd.img',
-    '}',
-    '',
-  ].join('\n');
-}
-
-/** Files written during the build bear its time; none may be newer than the recipe's date. */
-async function clampTimes(folder: string, epoch: number): Promise<void> {
-  const date = `@${epoch}`;
-  await run('find', [
-    folder,
-    '-newermt',
-    date,
-    '-exec',
-    'touch',
-    '--no-dereference',
-    '--date',
-    date,
-    '{}',
-    '+',
-  ]);
-}
-
-function put(folder: string, path: string, text: string): void {
-  const whole = join(folder, path);
-  mkdirSync(dirname(whole), { recursive: true });
-  writeFileSync(whole, text);
-  chmodSync(whole, 0o644);
-}
-
-function link(folder: string, path: string, to: string): void {
-  const whole = join(folder, path);
-  mkdirSync(dirname(whole), { recursive: true });
-  rmSync(whole, { force: true });
-  symlinkSync(to, whole);
 }

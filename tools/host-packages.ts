@@ -17,7 +17,7 @@ const LAB = ['demo', 'test', 'bench', 'lab'] as const;
 
 export const HOST_NEEDS: readonly HostNeed[] = [
   // Boot assets
-  { needs: 'depmod', debianPackage: 'kmod', purposes: ['assets', 'demo', 'test', 'bench', 'lab'] },
+  { needs: 'depmod', debianPackage: 'kmod', purposes: ['assets', ...BUILD_IMAGE] },
   { needs: 'strip', debianPackage: 'binutils', purposes: ['assets', 'demo', 'test', 'bench', 'lab'] },
   // Images
   { needs: 'mmdebstrap', debianPackage: 'mmdebstrap', purposes: BUILD_IMAGE },

@@ -7,8 +7,14 @@ import type { GptPartition } from './layout.ts';
 export const GLOBAL_VARIABLE = '8be4df61-93ca-11d2-aa0d-00e098032b8c';
 /** Non-volatile, for boot services and at runtime. */
 export const VARIABLE_ATTRIBUTES = 0x7;
-/** The path that every UEFI firmware tries on a disk without entries: images bring their first program there. */
-export const FALLBACK_PATH = '\\EFI\\BOOT\\BOOTX64.EFI';
+/**
+ * The path that every UEFI firmware tries on a disk without entries (UEFI 2.10, 3.5.1.1): images bring their first program
+ * there. By processor, as Node calls them.
+ */
+export const FALLBACK_PATHS = {
+  x64: '\\EFI\\BOOT\\BOOTX64.EFI',
+  arm64: '\\EFI\\BOOT\\BOOTAA64.EFI',
+} as const;
 
 const LOAD_OPTION_ACTIVE = 1;
 

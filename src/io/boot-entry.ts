@@ -1,5 +1,6 @@
 // Writes UEFI boot entries through efivarfs, and reads what the firmware says of itself.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { arch } from 'node:os';
 import { join } from 'node:path';
 import type { Log } from '../base/log.ts';
 import {
@@ -8,7 +9,7 @@ import {
   bootVariable,
   encodeBootEntry,
   encodeBootOrder,
-  FALLBACK_PATH,
+  FALLBACK_PATHS,
   firstDiskEntry,
   GLOBAL_VARIABLE,
   parseBootOrder,
@@ -32,7 +33,14 @@ export function isSecureBoot(folder = VARIABLES): boolean {
  * Makes the fallback program of this partition the first thing that the firmware starts; all other entries stay.
  * efivarfs lets Boot#### and BootOrder be written as they are (only variables unknown to the kernel are immutable).
  */
-export function setBootEntry(description: string, system: GptPartition, log: Log, folder = VARIABLES): void {
+export function setBootEntry(
+  description: string,
+  system: GptPartition,
+  log: Log,
+  folder = VARIABLES,
+  architecture: string = arch(),
+): void {
+  const path = FALLBACK_PATHS[architecture === 'arm64' ? 'arm64' : 'x64'];
   const entries = new Map<number, string>();
   for (const file of readdirSync(folder)) {
     const match = /^Boot([0-9A-F]{4})-/.exec(file);
@@ -43,7 +51,7 @@ export function setBootEntry(description: string, system: GptPartition, log: Log
   }
   const order = parseBootOrder(readVariable(folder, 'BootOrder') ?? new Uint8Array(0));
   const plan = planBootEntry(entries, order, description);
-  writeVariable(folder, bootVariable(plan.number), encodeBootEntry(description, system, FALLBACK_PATH));
+  writeVariable(folder, bootVariable(plan.number), encodeBootEntry(description, system, path));
   writeVariable(folder, 'BootOrder', encodeBootOrder(plan.order));
   log.info({ entry: bootVariable(plan.number), order: plan.order }, 'boot entry set');
 }

@@ -198,6 +198,14 @@ it('puts its boot entry first and keeps the others', () => {
   expect(readFileSync(join(home, `Boot0002-${vendor}`)).subarray(0, 8)).toEqual(
     Buffer.from([7, 0, 0, 0, 1, 0, 0, 0]),
   );
+  const written = () => readFileSync(join(home, `Boot0002-${vendor}`)).toString('utf16le');
+  for (const [architecture, program] of [
+    ['x64', 'BOOTX64.EFI'],
+    ['arm64', 'BOOTAA64.EFI'],
+  ] as const) {
+    setBootEntry('Peerboot till', esp, silentLog, home, architecture);
+    expect(written()).toContain(`\\EFI\\BOOT\\${program}\0`);
+  }
   expect(isSecureBoot(home)).toBe(true);
   expect(isSecureBoot(folder)).toBe(false);
 });

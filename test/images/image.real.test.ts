@@ -1,5 +1,5 @@
 // The Debian image on its disk: partitions, file systems, both ways to boot, and what must be in the system.
-import { closeSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -73,7 +73,54 @@ describe('the Debian image', () => {
     // GRUB's first sector points at LBA 2048, and the firmware finds its signature.
     expect(first.getBigUint64(0x5c, true)).toBe(2048n);
     expect(first.getUint16(510, true)).toBe(0xaa55);
-    const programs = await run('mdir', ['-b', '-i', `${image.path}@@2M`, '::EFI/BOOT']);
-    expect(programs).toContain('BOOTX64.EFI');
+    const programs = await run('mdir', ['-b', '-/', '-i', `${image.path}@@2M`, '::EFI']);
+    expect(programs.match(/(?<=::)\S+[^/\s]$/gm)?.sort()).toEqual([
+      '/EFI/BOOT/BOOTX64.EFI',
+      '/EFI/BOOT/grubx64.efi',
+      '/EFI/BOOT/mmx64.efi',
+      '/EFI/debian/grub.cfg',
+    ]);
+  });
+
+  it('is believed by firmware with Secure Boot: shim by Microsoft, GRUB and kernel by Debian', async () => {
+    const signers = async (path: string) => {
+      const told = await run('sbverify', ['--list', path]);
+      return Array.from(told.matchAll(/issuer: +(.*)/g), ([, issuer]) => issuer).join('\n');
+    };
+    const esp = async (name: string) => {
+      await run('mcopy', ['-n', '-i', `${image.path}@@2M`, `::EFI/BOOT/${name}`, join(scratch, name)]);
+      return join(scratch, name);
+    };
+    const kernel = join(scratch, 'vmlinuz');
+    const [, name] = /Fast link dest: "(\S+)"/.exec(await inRoot('stat /vmlinuz')) ?? [];
+    await inRoot(`dump /${name} ${kernel}`);
+    expect(await signers(await esp('BOOTX64.EFI'))).toMatch(/Microsoft Corporation UEFI CA 20\d\d/);
+    expect(await signers(await esp('grubx64.efi'))).toContain('Debian Secure Boot CA');
+    expect(await signers(kernel)).toContain('Debian Secure Boot CA');
+  });
+});
+
+describe('the image for arm64', () => {
+  it('boots by UEFI into a kernel and an initramfs that are there, built without a program of arm64', async () => {
+    const { path } = await ensureImage({ architecture: 'arm64' });
+    const arm = imageRecipe({ architecture: 'arm64' });
+    expect(await run('sgdisk', ['--verify', path])).toContain('No problems found');
+    const programs = await run('mdir', ['-b', '-i', `${path}@@2M`, '::EFI/BOOT']);
+    expect(programs).toContain('BOOTAA64.EFI');
+    const menu = await run('mtype', ['-i', `${path}@@2M`, '::EFI/debian/grub.cfg']);
+    expect(menu).toContain(`search.fs_uuid ${arm.ids.rootFileSystem} root`);
+    const root = join(scratch, 'arm.ext4');
+    await run('dd', [`if=${path}`, `of=${root}`, 'bs=1M', 'skip=38', 'conv=sparse', 'status=none']);
+    await run('e2fsck', ['-fn', root]);
+    const started = await run('debugfs', ['-R', 'cat /boot/grub/grub.cfg', root]);
+    const [kernel, initramfs] = ['linux', 'initrd'].map((word) => {
+      const [, file] = new RegExp(`^ +${word} (\\S+)`, 'm').exec(started) ?? [];
+      return `${file}`;
+    });
+    const archive = join(scratch, 'initrd');
+    await run('debugfs', ['-R', `dump ${initramfs} ${archive}`, root]);
+    const listed = await run('cpio', ['-t'], { input: readFileSync(archive) });
+    expect(listed.split('\n')).toEqual(expect.arrayContaining(['init', 'modules/virtio_blk.ko']));
+    expect(await run('debugfs', ['-R', `stat ${kernel}`, root])).toContain('Type: regular');
   });
 });

@@ -21,3 +21,9 @@ it('keeps the identifiers from version to version, but not from name to name', (
 it('does not mind the order of packages', () => {
   expect(imageRecipe({ packages: ['nano', 'less'] })).toEqual(imageRecipe({ packages: ['less', 'nano'] }));
 });
+
+it('gives the image for arm64 a name and identifiers of its own', () => {
+  const arm = imageRecipe({ architecture: 'arm64' });
+  expect(arm.name).toBe('busybox-arm64');
+  expect(arm.ids).not.toEqual(imageRecipe({}).ids);
+});

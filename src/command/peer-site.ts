@@ -50,7 +50,7 @@ import { toldPeers } from './told-peers.ts';
 
 export interface PeerSiteParts {
   readonly config: Config;
-  readonly interfaces: readonly HostInterface[];
+  readonly interfaces: () => readonly HostInterface[];
   /** As it is called on screens. */
   readonly title: string;
   readonly name: string;
@@ -254,7 +254,7 @@ export function openPeerSite(parts: PeerSiteParts): PeerSite {
     self: {
       name: parts.name,
       site: parts.title,
-      address: () => parts.interfaces[0]?.address ?? '127.0.0.1',
+      address: () => parts.interfaces()[0]?.address ?? '127.0.0.1',
       httpPort: parts.httpPort,
       tags,
       unfit,

@@ -13,7 +13,7 @@ import { type Config, LOCAL_BOOT } from '../io/config-keys.ts';
 import { openFirmwareStore } from '../io/firmware-store.ts';
 import { sha256 } from '../io/hash.ts';
 import { createHttpSource, type HttpSource } from '../io/http-source.ts';
-import { chooseInterfaces, type HostInterface } from '../io/interfaces.ts';
+import type { HostInterface } from '../io/interfaces.ts';
 import { openLedgerStore } from '../io/ledger-store.ts';
 import { openMachineStore } from '../io/machine-store.ts';
 import { loadNamedFiles } from '../io/named-files.ts';
@@ -43,6 +43,7 @@ import { createTftpService } from '../service/tftp-service.ts';
 import { createWanGate } from '../service/wan-gate.ts';
 import { subnetOf } from '../swarm/beacon-net.ts';
 import { openAddresses } from './peer-addresses.ts';
+import { servedInterfaces } from './peer-interfaces.ts';
 import { openPeerSite, type PeerSite } from './peer-site.ts';
 import { statsOf } from './peer-stats.ts';
 
@@ -82,7 +83,9 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
   const part = (name: string) => log.child({ part: name });
   const clock = systemClock;
   const timers = systemTimers;
-  const interfaces = chooseInterfaces(config.interfaces);
+  const served = servedInterfaces(config.interfaces, part('interfaces'));
+  const interfaces = served.now();
+  const addressesNow = () => served.now().map((one) => one.address);
   const assets = await loadNamedFiles(config.assetsDir, part('assets'));
   undo.push(() => assets.close());
   ensureFolder(config.stateDir);
@@ -177,7 +180,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
   let httpPort = config.httpPort;
   const site: PeerSite = openPeerSite({
     config,
-    interfaces,
+    interfaces: served.now,
     title,
     name: hostname(),
     store,
@@ -194,7 +197,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
 
   const doctor = createDoctor({
     openUdp,
-    addresses: () => interfaces.map((one) => one.address),
+    addresses: addressesNow,
     mayAnswer: (mac) => mac === undefined || site.turns.rank(mac) !== undefined,
     onReply: firmware.heardReply,
     clock,
@@ -202,7 +205,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     log: part('doctor'),
   });
   const tftp = createTftpService({
-    addresses: interfaces.map((one) => one.address),
+    addresses: addressesNow(),
     sockets: tftpSockets,
     files: assets,
     log: part('tftp'),
@@ -245,7 +248,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
   const http = createHttpService({
     port: config.httpPort,
     checks: () => [{ name: 'ports', ok: open, what: open ? 'DHCP, TFTP and HTTP are open' : 'not yet open' }],
-    addresses: () => interfaces.map((one) => one.address),
+    addresses: addressesNow,
     files: assets,
     content,
     catalogue,
@@ -296,6 +299,11 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
   undo.push(() => dhcp.stop());
   void addresses?.start();
   undo.push(() => addresses?.stop());
+  served.follow(async (now) => {
+    await dhcp.serve(now);
+    if (!config.observe) await tftp.serve(now.map((one) => one.address));
+  });
+  undo.push(() => served.stop());
   open = true;
   return { interfaces, httpPort, catalogue, machines, assignments };
 }

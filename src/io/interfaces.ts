@@ -47,3 +47,18 @@ export function chooseInterfaces(
 export function presentInterfaces(names: readonly string[]): readonly HostInterface[] {
   return hostInterfaces().filter(({ name }) => names.length === 0 || names.includes(name));
 }
+
+/** Those of `present` that were not among `before` (`came`), and the other way round (`left`): by name, address and mask. */
+export function changedInterfaces(
+  before: readonly HostInterface[],
+  present: readonly HostInterface[],
+): { readonly came: readonly HostInterface[]; readonly left: readonly HostInterface[] } {
+  const isIn = (list: readonly HostInterface[], one: HostInterface) =>
+    list.some(
+      ({ name, address, netmask }) => name === one.name && address === one.address && netmask === one.netmask,
+    );
+  return {
+    came: present.filter((one) => !isIn(before, one)),
+    left: before.filter((one) => !isIn(present, one)),
+  };
+}

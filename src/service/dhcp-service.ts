@@ -25,11 +25,12 @@ import { type DhcpPacket, decodePacket, encodePacket } from '../dhcp/packet.ts';
 import type { OpenUdp, ServedInterface, UdpSocket } from '../dhcp/ports.ts';
 import type { AddressService } from './address-service.ts';
 import type { TurnTaker } from './boot-turns.ts';
+import { FollowedSockets } from './followed-sockets.ts';
 
 export interface DhcpServiceOptions {
   /** `openUdp` of io/udp. */
   readonly openUdp: OpenUdp;
-  /** Each is answered with its own address. `chooseInterfaces` of io/interfaces finds them. */
+  /** At the start; each is answered with its own address. `chooseInterfaces` of io/interfaces finds them. */
   readonly interfaces: readonly ServedInterface[];
   readonly httpPort: number;
   /** The NBPs that TFTP and HTTP serve, among other files. */
@@ -83,6 +84,8 @@ export interface DhcpStats {
 export interface DhcpService {
   /** Rejects with PB-PORT-IN-USE or PB-PORT-DENIED; then nothing is left open. */
   start(): Promise<void>;
+  /** The interfaces are these now. Rejects with the code of the first socket that would not open; the others are open. */
+  serve(interfaces: readonly ServedInterface[]): Promise<void>;
   stop(): Promise<void>;
   stats(): DhcpStats;
   /** DHCP servers that machines were heard to choose (option 54 of a broadcast REQUEST). */
@@ -92,17 +95,17 @@ export interface DhcpService {
 /** One socket and the interfaces that a packet on it may have come in by. */
 interface Listener {
   readonly port: ServerPort;
-  readonly interfaces: readonly ServedInterface[];
+  readonly interfaces: () => readonly ServedInterface[];
 }
 
 const LOG_LINES_PER_SECOND = 20;
 const MOST_HEARD_SERVERS = 64;
 
 export function createDhcpService(options: DhcpServiceOptions): DhcpService {
-  const { interfaces, log, clock } = options;
-  const open: UdpSocket[] = [];
-  /** Sockets to send from: the reply leaves by the interface that owns the address, from the port that was asked. */
-  const senders = new Map<string, UdpSocket>();
+  const { log, clock } = options;
+  let { interfaces } = options;
+  /** The reply leaves by the socket of the interface's own address, from the port that was asked. */
+  const sockets = new FollowedSockets<UdpSocket>();
   const logLimit = new LogLimit(LOG_LINES_PER_SECOND);
   const chain = options.chainOldIpxe === true ? new RomMemory() : undefined;
   const heard = new Map<Ipv4, HeardServer>();
@@ -151,7 +154,7 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
     const chaining = isBootClient(client) && (chain?.shallChain(client, packet.xid, clock.nowMs()) ?? false);
     const rank = options.turns === undefined || mac === undefined ? 0 : options.turns.rank(mac);
     const answers: (() => void)[] = [];
-    const decisions = listener.interfaces.map((served) => {
+    const decisions = listener.interfaces().map((served) => {
       const decision = decideReply(packet, client, {
         serverAddress: served.address,
         httpPort: options.httpPort,
@@ -227,7 +230,7 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
     to: Endpoint,
     fields: () => object = () => ({ to: `${to.address}:${to.port}` }),
   ): void {
-    senders
+    sockets
       .get(`${served?.address}:${port}`)
       ?.send(bytes, to)
       .catch((error: unknown) => {
@@ -284,40 +287,47 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
     });
   }
 
-  async function listen(address: Ipv4, port: ServerPort, from: readonly ServedInterface[]): Promise<void> {
+  async function listen(address: Ipv4, port: ServerPort, from: Listener['interfaces']): Promise<UdpSocket> {
     const listener: Listener = { port, interfaces: from };
     const socket = await options.openUdp({
       local: { address, port },
       onDatagram: (bytes, source) => receive(listener, bytes, source),
       onError: (error) => note('warn', 'socket', () => ({ error: String(error), port }), 'socket failed'),
     });
-    open.push(socket);
-    senders.set(`${address}:${port}`, socket);
     if (socket.sharedWith.length > 0) {
       log.warn({ port, address, sharedWith: socket.sharedWith }, 'another program listens on this port too');
     }
+    return socket;
   }
 
-  async function stop(): Promise<void> {
-    senders.clear();
-    await Promise.all(open.splice(0).map((socket) => socket.close()));
+  /** Broadcasts come to 0.0.0.0 alone, unicasts (relays, 4011) to the interface's own address. */
+  function follow(): Promise<void> {
+    const wanted = new Map<string, () => Promise<UdpSocket>>();
+    const want = (address: Ipv4, port: ServerPort, from: Listener['interfaces']) =>
+      wanted.set(`${address}:${port}`, () => listen(address, port, from));
+    want(ANY_ADDRESS, DHCP_SERVER_PORT, () => interfaces);
+    for (const { address } of interfaces) {
+      const itself = () => interfaces.filter((one) => one.address === address);
+      want(address, DHCP_SERVER_PORT, itself);
+      want(address, PXE_PORT, itself);
+    }
+    return sockets.follow(wanted);
   }
 
   return {
     async start() {
       try {
-        // Broadcasts come to 0.0.0.0 alone, unicasts (relays, 4011) to the interface's own address.
-        await listen(ANY_ADDRESS, DHCP_SERVER_PORT, interfaces);
-        for (const served of interfaces) {
-          await listen(served.address, DHCP_SERVER_PORT, [served]);
-          await listen(served.address, PXE_PORT, [served]);
-        }
+        await follow();
       } catch (error) {
-        await stop();
+        await sockets.close();
         throw error;
       }
     },
-    stop,
+    serve(next) {
+      interfaces = next;
+      return follow();
+    },
+    stop: () => sockets.close(),
     stats: () => ({ received, replies, sendErrors, ignored: { ...ignored } }),
     heardServers: () => [...heard.values()],
   };

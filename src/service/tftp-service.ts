@@ -11,6 +11,7 @@ import { type Agreement, MAX_BLKSIZE_ON_ETHERNET, negotiate } from '../tftp/nego
 import { decodeTftp, encodeTftp, type TftpRequest } from '../tftp/packet.ts';
 import type { Endpoint, TftpListener, TftpSockets } from '../tftp/ports.ts';
 import type { TransferOutcome } from '../tftp/transfer.ts';
+import { FollowedSockets } from './followed-sockets.ts';
 import { type RunningTransfer, runTransfer, type TransferCounts } from './tftp-transfer.ts';
 
 export const TFTP_PORT = 69;
@@ -24,7 +25,7 @@ export interface TftpFileEvent {
 }
 
 export interface TftpServiceOptions {
-  /** Answers come from the address that was asked, so each is listened on by itself; never 0.0.0.0. */
+  /** At the start. Answers come from the address that was asked, so each is listened on by itself; never 0.0.0.0. */
   readonly addresses: readonly Ipv4[];
   readonly port?: number;
   readonly sockets: TftpSockets;
@@ -52,6 +53,8 @@ export interface TftpStats extends Readonly<TransferCounts> {
 export interface TftpService {
   /** Resolves with where it listens; rejects with PB-PORT-IN-USE or PB-PORT-DENIED, and then nothing is left open. */
   start(): Promise<readonly Endpoint[]>;
+  /** The addresses are these now. Rejects with the code of the first that cannot be listened on; the others are. */
+  serve(addresses: readonly Ipv4[]): Promise<void>;
   /** Ends running transfers with an ERROR to their clients. */
   stop(): Promise<void>;
   stats(): TftpStats;
@@ -80,7 +83,7 @@ export function createTftpService(options: TftpServiceOptions): TftpService {
   const outcomes = { completed: 0, probed: 0, aborted: 0, gone: 0, 'timed-out': 0, 'gave-up': 0 };
   let requests = 0;
   let denied = 0;
-  const listeners: TftpListener[] = [];
+  const listeners = new FollowedSockets<TftpListener>();
 
   function onRequest(listener: TftpListener, from: Endpoint, bytes: Uint8Array): void {
     const packet = decodeTftp(bytes);
@@ -175,26 +178,35 @@ export function createTftpService(options: TftpServiceOptions): TftpService {
     else log.debug(fields, `tftp transfer ${kind}`);
   }
 
+  function serve(addresses: readonly Ipv4[]): Promise<void> {
+    return listeners.follow(
+      new Map(addresses.map((address) => [`${address}:${port}`, () => listen(address)] as const)),
+    );
+  }
+
+  async function listen(address: Ipv4): Promise<TftpListener> {
+    const listener: TftpListener = await options.sockets.listen({ address, port }, (from, bytes) =>
+      onRequest(listener, from, bytes),
+    );
+    return listener;
+  }
+
   async function stop(): Promise<void> {
     for (const { running } of [...active.values()]) running.handle({ kind: 'give-up', why: 'server stops' });
-    await Promise.all(listeners.splice(0).map((listener) => listener.close()));
+    await listeners.close();
   }
 
   return {
     async start() {
       try {
-        for (const address of options.addresses) {
-          const listener: TftpListener = await options.sockets.listen({ address, port }, (from, bytes) =>
-            onRequest(listener, from, bytes),
-          );
-          listeners.push(listener);
-        }
-        return listeners.map((listener) => listener.local);
+        await serve(options.addresses);
+        return listeners.all().map((listener) => listener.local);
       } catch (error) {
         await stop();
         throw error;
       }
     },
+    serve,
     stop,
     stats: () => ({
       ...counts,

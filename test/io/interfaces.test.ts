@@ -2,7 +2,12 @@
 import { networkInterfaces } from 'node:os';
 import { expect, it } from 'vitest';
 import type { Ipv4 } from '../../src/base/addresses.ts';
-import { chooseInterfaces, type HostInterface, hostInterfaces } from '../../src/io/interfaces.ts';
+import {
+  changedInterfaces,
+  chooseInterfaces,
+  type HostInterface,
+  hostInterfaces,
+} from '../../src/io/interfaces.ts';
 
 const host: readonly HostInterface[] = ['10.77.1.2', '10.77.2.2'].map((address, i) => ({
   name: `eth${i}`,
@@ -35,4 +40,10 @@ it('of this host: each once, the loopback never', () => {
   for (const { name, address } of found) {
     expect(networkInterfaces()[name]?.some((one) => one.address === address)).toBe(true);
   }
+});
+
+it('another address is one that left and one that came', () => {
+  const later = host.map((one, i) => (i === 0 ? { ...one, address: '10.77.1.3' as Ipv4 } : one));
+  expect(changedInterfaces(host, host)).toEqual({ came: [], left: [] });
+  expect(changedInterfaces(host, later)).toEqual({ came: later.slice(0, 1), left: host.slice(0, 1) });
 });

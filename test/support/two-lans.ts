@@ -1,4 +1,4 @@
-// Two LANs in namespaces of their own: one peer on both, on each a client's place, on the first a DHCP server's.
+// Two LANs in namespaces of their own: one peer on both, on each a client's place, and a DHCP server's on both.
 import { randomBytes } from 'node:crypto';
 import { run } from '../lab/process.ts';
 import { layCable } from './veth.ts';
@@ -8,7 +8,7 @@ export interface TwoLans {
   readonly peer: string;
   /** 10.77.11.9 and 10.77.12.9, each on eth0. */
   readonly clients: readonly [string, string];
-  /** 10.77.11.1 on eth0. */
+  /** 10.77.11.1 on eth0, 10.77.12.1 on eth1. */
   readonly dhcpServer: string;
   remove(): Promise<void>;
 }
@@ -51,6 +51,7 @@ export async function createTwoLans(): Promise<TwoLans> {
     // The way out lies on the first LAN, so that broadcasts of the second one would go astray if routes decided.
     await ip('-n', names.peer, 'route', 'add', 'default', 'via', '10.77.11.1');
     await plug(names.server, 'eth0', 'br1', '10.77.11.1');
+    await plug(names.server, 'eth1', 'br2', '10.77.12.1');
     await plug(names.one, 'eth0', 'br1', '10.77.11.9');
     await plug(names.two, 'eth0', 'br2', '10.77.12.9');
     for (const client of [names.one, names.two]) {

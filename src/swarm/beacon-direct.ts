@@ -13,6 +13,8 @@ export function directOnes(
   const ones = new Map<BeaconEndpoint, boolean>();
   const settled = new Set<string>();
   const answering = told.answering();
+  // Mostly there are none.
+  if (answering.length === 0 && now >= table.directUntil) return ones;
   for (const peer of table.all()) {
     for (const { endpoint, directUntil, multicastAt } of peer.paths) {
       if (directUntil > now) ones.set(endpoint, false);

@@ -60,6 +60,8 @@ export class BeaconTable {
   /** Those that are heard each second, and the others. */
   readonly quick = new SilenceList();
   readonly slow = new SilenceList();
+  /** The last `directUntil` of all ways. */
+  directUntil: MonotonicMs = NEVER;
   readonly #peers = new Map<PeerId, HeardPeer>();
   readonly #most: number;
   readonly #mostPerAddress: number;

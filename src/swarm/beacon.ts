@@ -268,7 +268,7 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
     const path = this.#table.heard(peer, from, this.#watch.patience(peer).overdueMs, now);
     if (event.multicast) path.multicastAt = now;
     if (event.multicast && known === undefined && beacon.kind === 'beat') this.#rhythm.hurry();
-    if (beacon.direct) path.directUntil = now + DEAD_MS;
+    if (beacon.direct) path.directUntil = this.#table.directUntil = now + DEAD_MS;
     this.#suspects.clear(peer);
     this.#told.answered(from);
     this.#learn(peer, beacon, now, before !== peer.path);
@@ -306,6 +306,9 @@ export class BeaconMachine implements Machine<BeaconEvent, BeaconAction> {
       peer.sitePort = beacon.sitePort;
       peer.known = beacon.revision;
       this.#asks.forget(peer);
+      // It may not know us, nor hear us soon.
+      if (isNew && this.#watch.large && !beacon.wants && peer.asks === 0)
+        this.#unicast(peer.path.endpoint, { ...this.#stamp(false), kind: 'beat' });
       if (isNews) this.#tell(peer, isNew ? 'came' : 'changed');
       return;
     }

@@ -12,6 +12,8 @@ const DELAY_MS = 1;
 /** Ethernet, IPv4 and UDP around each datagram. */
 const HEADERS_BYTES = 14 + 20 + 8;
 const PORT = 8068;
+/** Most are of these kinds, and encoding each for its length takes time. */
+const SHORT = new Set<Beacon['kind']>(['beat', 'probe', 'ask', 'goodbye']);
 
 export const IDLE: Announcement = {
   role: 'peer',
@@ -30,6 +32,10 @@ export interface Seat {
   down: boolean;
   /** Cut from all others, but running. */
   cut: boolean;
+  /** Of a site that was cut in two: it reaches those of the same side. */
+  side: number;
+  /** Its multicast reaches nobody, and nobody's reaches it. */
+  unicastOnly: boolean;
   receivedBytes: number;
   receivedDatagrams: number;
   sentBytes: number;
@@ -80,6 +86,8 @@ export class BeaconWorld {
       endpoint: { address: `10.77.${number >> 8}.${number & 255}` as Ipv4, port: PORT },
       down: false,
       cut: false,
+      side: 0,
+      unicastOnly: false,
       receivedBytes: 0,
       receivedDatagrams: 0,
       sentBytes: 0,
@@ -134,28 +142,32 @@ export class BeaconWorld {
     seat.log.push({ at: this.now, action });
     if (action.kind !== 'multicast' && action.kind !== 'unicast') return;
     const { beacon } = action;
-    const bytes = encodeBeacon({ site: SITE, beacon }).length + HEADERS_BYTES;
+    const bytes = HEADERS_BYTES + (SHORT.has(beacon.kind) ? 24 : encodeBeacon({ site: SITE, beacon }).length);
     seat.sentBytes += bytes;
     if (action.kind === 'multicast') {
-      if (this.#options.multicast !== false)
-        for (const to of this.seats) this.#send(seat, to, beacon, bytes, true);
+      if (this.#options.multicast !== false) this.#send(seat, this.seats, beacon, bytes, true);
       return;
     }
     const to = this.seats.find(
       ({ endpoint }) => endpoint.address === action.to.address && endpoint.port === action.to.port,
     );
-    if (to !== undefined) this.#send(seat, to, beacon, bytes, false);
+    if (to !== undefined) this.#send(seat, [to], beacon, bytes, false);
   }
 
-  #send(from: Seat, to: Seat, beacon: Beacon, bytes: number, multicast: boolean): void {
-    if (from.cut || to.cut || (from !== to && this.random.next() < this.loss)) return;
+  #send(from: Seat, seats: readonly Seat[], beacon: Beacon, bytes: number, multicast: boolean): void {
+    const reached = seats.filter(
+      (to) =>
+        connected(from, to, multicast) && (from === to || this.loss === 0 || this.random.next() >= this.loss),
+    );
     this.at(this.now + DELAY_MS, () => {
-      if (to.down) return;
-      if (from !== to) {
-        to.receivedBytes += bytes;
-        to.receivedDatagrams += 1;
+      for (const to of reached) {
+        if (to.down) continue;
+        if (from !== to) {
+          to.receivedBytes += bytes;
+          to.receivedDatagrams += 1;
+        }
+        this.step(to, { kind: 'heard', from: from.endpoint, site: SITE, multicast, beacon });
       }
-      this.step(to, { kind: 'heard', from: from.endpoint, site: SITE, multicast, beacon });
     });
   }
 
@@ -195,6 +207,11 @@ export class BeaconWorld {
     }
     this.#queue[i] = last;
   }
+}
+
+function connected(from: Seat, to: Seat, multicast: boolean): boolean {
+  if (from.cut || to.cut || from.side !== to.side) return false;
+  return !multicast || (!from.unicastOnly && !to.unicastOnly);
 }
 
 function before(a: Due, b: Due): boolean {

@@ -61,6 +61,8 @@ function detailOf(machine: MachineView): string {
   if (machine.failure !== undefined) return colours.red(`${machine.failure.code} ${machine.failure.what}`);
   const parts: string[] = [];
   if (machine.doubts !== undefined) parts.push(colours.yellow(`${machine.id} may be ${machine.doubts[0]}`));
+  if (machine.namesake !== undefined)
+    parts.push(colours.yellow(`${machine.namesake} is called ${machine.name}, too`));
   if (machine.waiting !== undefined) {
     const { code } = machine.waiting;
     parts.push(colours.yellow(`waits to be approved: ${code.slice(0, 4)} ${code.slice(4)}`));

@@ -1,6 +1,7 @@
 // A boot host on the virtual LAN: our real DHCP and TFTP services, turns, scripts, registry of machines, and what boot hosts tell each other.
 import type { PeerPort } from '../../src/agent/ports.ts';
 import type { CheckIn, CheckInAnswer, ProgressReport } from '../../src/api/agent.ts';
+import type { NameWish } from '../../src/api/machines.ts';
 import { ROUTES } from '../../src/api/routes.ts';
 import { parseScriptQuery } from '../../src/api/script.ts';
 import { type Ipv4, type Mac, parseMac } from '../../src/base/addresses.ts';
@@ -12,14 +13,15 @@ import type { BootRequest } from '../../src/boot/turns.ts';
 import { createAssignments } from '../../src/service/assignments.ts';
 import { createTurnTaker } from '../../src/service/boot-turns.ts';
 import { createDhcpService } from '../../src/service/dhcp-service.ts';
-import { createElsewhere } from '../../src/service/imaged-elsewhere.ts';
+import { type BootHost, createElsewhere } from '../../src/service/imaged-elsewhere.ts';
 import { memoryMachineStore } from '../../src/service/machine-store.ts';
 import { createMachines, type Machines } from '../../src/service/machines.ts';
+import { createNameAsker } from '../../src/service/name-asker.ts';
 import { createTftpService } from '../../src/service/tftp-service.ts';
 import type { HttpAnswer } from '../../src/sim/firmware/firmware.ts';
 import type { Death, HttpAsked, Lan, LanHost } from '../../src/sim/firmware/lan.ts';
 import { DEAD_MS } from '../../src/swarm/beacon-pace.ts';
-import { rankBootHosts } from '../../src/swarm/boot-hosts.ts';
+import { numberingHost, rankBootHosts } from '../../src/swarm/boot-hosts.ts';
 import type { Candidate } from '../../src/swarm/election.ts';
 import { TAGS } from '../../src/swarm/site.ts';
 import { LanSockets } from './lan-sockets.ts';
@@ -29,8 +31,8 @@ import { contentOf, namedFilesOf } from './named-files.ts';
 const HTTP_PORT = 8067;
 /** Of the agent's requests (io/agent-peer). */
 const AGENT_WAIT_MS = 10_000;
-/** Of boot hosts' questions to each other (io/ask-peer). */
-const ASK_WAIT_MS = 1_000;
+/** Of boot hosts' questions to each other (io/order-proof). */
+const ASK_WAIT_MS = 2_000;
 const WORD_MS = 0.2;
 /** What the site hears of a new boot host. */
 const NOTICE_MS = 300;
@@ -111,6 +113,10 @@ export class EmulatedHost {
       ],
       random: (count) => Uint8Array.from({ length: count }, () => randomInt(lan.random, 256)),
       elsewhere: this.#elsewhere,
+      askName: createNameAsker({
+        numbering: () => this.#numbering(),
+        ask: (host, wish) => this.#askName(host.address, wish),
+      }),
       clock: lan.clock,
       log,
     });
@@ -190,7 +196,7 @@ export class EmulatedHost {
 
   /** As an agent has it: every request comes in time, or fails after the time that the real one waits. */
   port(client: Ipv4): PeerPort {
-    const call = <T>(act: () => T | Promise<T>) => this.#call(act);
+    const call = <T>(act: () => T | Promise<T>) => this.#call(this, act, AGENT_WAIT_MS);
     return {
       base: this.base,
       checkIn: (question) => call(() => this.#checkIn(client, question)),
@@ -199,7 +205,7 @@ export class EmulatedHost {
   }
 
   async #checkIn(client: Ipv4, question: CheckIn): Promise<CheckInAnswer> {
-    await this.machines.sync();
+    await this.machines.ready(client, question);
     const { machine, plan } = this.machines.checkIn(client, question);
     const isNews = plan.kind === 'image' && this.jobs.at(-1)?.ticket !== plan.ticket;
     if (isNews) this.jobs.push({ host: this.address, ticket: plan.ticket ?? '' });
@@ -213,17 +219,18 @@ export class EmulatedHost {
     };
   }
 
-  #call<T>(act: () => T | Promise<T>): Promise<T> {
+  /** A request to this host by HTTP. */
+  #call<T>(host: EmulatedHost, act: () => T | Promise<T>, waitMs: number): Promise<T> {
     const { lan } = this.#store;
-    const silent = () => new PeerbootError('PB-PEER-SILENT', this.base);
+    const silent = () => new PeerbootError('PB-PEER-SILENT', host.base);
     return new Promise((resolve, reject) => {
-      const tooLate = lan.queue.after(AGENT_WAIT_MS, () => reject(silent()));
+      const tooLate = lan.queue.after(waitMs, () => reject(silent()));
       const end = (settle: () => void) => {
         tooLate.run = undefined;
         settle();
       };
       lan.queue.after(WORD_MS, () => {
-        const { dead } = this.#sockets.host;
+        const { dead } = host.lanHost;
         if (dead === 'process') end(() => reject(silent()));
         if (dead !== undefined) return;
         Promise.resolve()
@@ -231,7 +238,7 @@ export class EmulatedHost {
           .then(
             (answer) =>
               lan.queue.after(WORD_MS, () => {
-                if (this.isAlive) end(() => resolve(answer));
+                if (host.isAlive) end(() => resolve(answer));
               }),
             (error) => end(() => reject(error)),
           );
@@ -248,6 +255,21 @@ export class EmulatedHost {
         resolve(isHere ? other.machines.imaged(since) : undefined),
       );
     });
+  }
+
+  #numbering(): BootHost | undefined {
+    const candidates = [this, ...this.others()].map((one) => one.#candidate);
+    const first = numberingHost('store-1', candidates);
+    const host = this.others().find(({ id }) => id === first);
+    return host && { id: host.id, address: host.address, httpPort: HTTP_PORT };
+  }
+
+  #askName(address: Ipv4, wish: NameWish): Promise<unknown> {
+    const host = this.#store.hosts.find((one) => one.address === address);
+    if (host === undefined) return Promise.resolve(undefined);
+    return this.#call(host, () => ({ name: host.machines.nameFor(wish) }), ASK_WAIT_MS).catch(
+      () => undefined,
+    );
   }
 
   #sayAnswered(request: BootRequest): void {

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Mac } from '../../src/base/addresses.ts';
-import { rankBootHosts } from '../../src/swarm/boot-hosts.ts';
+import { numberingHost, rankBootHosts } from '../../src/swarm/boot-hosts.ts';
 import type { Candidate } from '../../src/swarm/election.ts';
 
 const host = (n: number, change: Partial<Candidate> = {}): Candidate => ({
@@ -44,6 +44,20 @@ describe('boot hosts', () => {
         },
       ),
     );
+  });
+
+  it('have one among them that numbers machines, the same for all, whoever is busy', () => {
+    const hosts = [host(1), host(2), host(3), host(4, { tags: [] })];
+    const numbering = numberingHost('s', hosts);
+    expect(ids(hosts.slice(0, 3))).toContain(numbering);
+    expect(numberingHost('s', [...hosts].reverse())).toBe(numbering);
+    expect(
+      numberingHost(
+        's',
+        hosts.map((one) => ({ ...one, unfit: one.id === numbering ? ['busy'] : [] })),
+      ),
+    ).toBe(numbering);
+    expect(numberingHost('s', [host(4, { tags: [] })])).toBeUndefined();
   });
 
   it('that are busy come after the others, those that leave last; a way out that is down does not matter', () => {

@@ -29,6 +29,9 @@ export type ProbedFirmware = (typeof PROBED_FIRMWARE)[number];
 /** Boot hosts of ours know by it that no machine is booting. */
 const DOCTOR_USER_CLASS = 'peerboot-doctor';
 
+/** For option 77, as RFC 3004 writes it. */
+export const DOCTORS_USER_CLASS = Uint8Array.of(DOCTOR_USER_CLASS.length, ...fromText(DOCTOR_USER_CLASS));
+
 /** Is this a question of a doctor's? It is answered as any, but nothing is remembered of it. */
 export function isDoctorsQuestion(packet: DhcpPacket): boolean {
   const userClass = readOption(packet.options, OPTIONS.userClass);
@@ -72,7 +75,7 @@ function request({ firmware, mac, xid }: Probe, type: MessageType, ciaddr: Ipv4)
       optionEntry(OPTIONS.parameterRequestList, [1, 3, 13, 43, 54, 60, 66, 67, 97]),
       optionEntry(OPTIONS.maximumSize, 1472),
       optionEntry(OPTIONS.vendorClass, `${says}:Arch:${String(architecture).padStart(5, '0')}:UNDI:${undi}`),
-      optionEntry(OPTIONS.userClass, Uint8Array.of(DOCTOR_USER_CLASS.length, ...fromText(DOCTOR_USER_CLASS))),
+      optionEntry(OPTIONS.userClass, DOCTORS_USER_CLASS),
       optionEntry(OPTIONS.clientArchitecture, [architecture]),
       optionEntry(OPTIONS.clientInterface, Uint8Array.of(1, 3, 0)),
     ]),

@@ -90,7 +90,8 @@ export function addressReply(
     flags: request.flags,
     ciaddr: type === 'NAK' ? ANY_ADDRESS : request.ciaddr,
     yiaddr: address ?? ANY_ADDRESS,
-    siaddr: ANY_ADDRESS,
+    // Signed GRUB hears no proxyDHCP: from here it learns whom to ask for its files.
+    siaddr: type === 'NAK' ? ANY_ADDRESS : network.server,
     giaddr: request.giaddr,
     chaddr: request.chaddr,
     sname: new Uint8Array(0),

@@ -4,6 +4,7 @@ import { fromHex, fromText, toText } from '../base/bytes.ts';
 import { WireError } from '../base/errors.ts';
 import { type Random, randomInt } from '../base/random.ts';
 import type { Timers } from '../base/time.ts';
+import { DOCTORS_USER_CLASS } from '../boot/probe.ts';
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from '../dhcp/destination.ts';
 import { OPTIONS, optionEntry, readOption } from '../dhcp/options.ts';
 import {
@@ -107,7 +108,8 @@ function discover(mac: Mac, xid: number, asIpxe: boolean): DhcpPacket {
       optionEntry(OPTIONS.vendorClass, 'PXEClient:Arch:00007:UNDI:003000'),
       optionEntry(OPTIONS.clientArchitecture, [7]),
       optionEntry(OPTIONS.clientInterface, Uint8Array.of(1, 3, 0)),
-      ...(asIpxe ? [optionEntry(OPTIONS.userClass, fromText('iPXE'))] : []),
+      // No machine boots here, as boot hosts of ours are told: also our own, which hears this.
+      optionEntry(OPTIONS.userClass, asIpxe ? fromText('iPXE') : DOCTORS_USER_CLASS),
     ]),
   };
 }

@@ -73,7 +73,9 @@ describe('a reply', () => {
 
   it('gives address, lease and network, and nothing to boot', () => {
     const { yiaddr, siaddr, file, options } = value('OFFER', ADDRESS);
-    expect([yiaddr, siaddr, file.length]).toEqual([ADDRESS, ANY_ADDRESS, 0]);
+    // Who is next is told, for GRUB's sake, and no file.
+    expect([yiaddr, siaddr, file.length]).toEqual([ADDRESS, NETWORK.server, 0]);
+    expect(value('NAK', undefined).siaddr).toBe(ANY_ADDRESS);
     expect([...options.keys()]).toEqual([53, 54, 51, 58, 59, 1, 3, 6]);
     expect(readOption(options, OPTIONS.leaseTime)).toBe(3600);
     expect(readOption(options, OPTIONS.renewalTime)).toBe(1800);

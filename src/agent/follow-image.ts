@@ -30,7 +30,7 @@ interface Begun {
 }
 
 /** Reports that one boot host may leave unanswered, each for as long as it takes to fail, before another one is looked for. */
-const TRIES_OF_ONE = 2;
+export const TRIES_OF_ONE = 2;
 
 export interface FollowOptions {
   readonly bootId: string;

@@ -1,4 +1,6 @@
 // One of several boot hosts is killed while it serves a machine: what the machine does then, by itself, by its firmware's order, or by hand.
+
+import { TRIES_OF_ONE } from '../../src/agent/follow-image.ts';
 import { createFoundPeer } from '../../src/agent/found-peer.ts';
 import type { CheckIn } from '../../src/api/agent.ts';
 import type { DiskContent } from '../../src/api/identity.ts';
@@ -8,7 +10,7 @@ import { isPeerbootError } from '../../src/base/errors.ts';
 import { ticketId } from '../../src/boot/ticket.ts';
 import { DHCP_SERVER_PORT } from '../../src/dhcp/destination.ts';
 import { BOOT_ORDER } from '../../src/sim/firmware/boot-order.ts';
-import { type Datagram, type Death, type HttpAsked, Lan } from '../../src/sim/firmware/lan.ts';
+import { type Datagram, type Death, type HttpAsked, Lan, type Weather } from '../../src/sim/firmware/lan.ts';
 import type { FirmwareName } from '../../src/sim/firmware/names.ts';
 import { PluggedMachine } from '../../src/sim/firmware/plugged-machine.ts';
 import { plugStoreServer } from '../../src/sim/firmware/store-servers.ts';
@@ -23,6 +25,9 @@ export interface KilledSpec {
   readonly firmware: FirmwareName;
   /** Undefined: nobody is killed. */
   readonly stage: KillStage | undefined;
+  readonly weather?: Weather;
+  /** Share of the words between boot hosts that get lost. */
+  readonly wordLoss?: number;
 }
 
 export interface KilledRun {
@@ -32,6 +37,8 @@ export interface KilledRun {
   /** Boot options that were tried, and how often somebody had to press the key again. */
   readonly tries: number;
   readonly presses: number;
+  /** From the first DISCOVER to the first offer of a boot host. */
+  readonly offeredMs: number;
   /** From the first power-on to the sealed disk. */
   readonly tookMs: number;
   /** Hosts that gave the machine a plan to image, in order. */
@@ -60,17 +67,18 @@ export function hasStage(firmware: FirmwareName, stage: KillStage): boolean {
   return stage !== 'http-nbp' || firmware === 'httpboot';
 }
 
-export async function bootWithKill({ seed, firmware, stage }: KilledSpec): Promise<KilledRun> {
+export async function bootWithKill(spec: KilledSpec): Promise<KilledRun> {
+  const { seed, firmware, stage } = spec;
   let trigger: Trigger | undefined;
   const lan: Lan = new Lan(
     seed,
-    { jitterMs: 5, bodyBytesPerMs: BODY_BYTES_PER_MS },
+    { jitterMs: 5, bodyBytesPerMs: BODY_BYTES_PER_MS, ...spec.weather },
     {
       datagram: (datagram) => trigger?.datagram(datagram),
       http: (asked, _answer, _client, server) => trigger?.http(asked, server),
     },
   );
-  const store: Store = { lan, hosts: [], wordLoss: seed % 3 === 0 ? 0.3 : 0 };
+  const store: Store = { lan, hosts: [], wordLoss: spec.wordLoss ?? (seed % 3 === 0 ? 0.3 : 0) };
   for (const address of ADDRESSES.slice(0, 2 + (seed % 2)))
     store.hosts.push(new EmulatedHost(store, address));
   await Promise.all(store.hosts.map((host) => host.start()));
@@ -92,6 +100,7 @@ export async function bootWithKill({ seed, firmware, stage }: KilledSpec): Promi
     ...life.seen,
     finished: over,
     killed: trigger.victim !== undefined,
+    offeredMs: trigger.offeredMs - trigger.askedMs,
     jobs: store.hosts.flatMap(({ jobs }) => jobs).map(({ host }) => host),
   };
 }
@@ -99,6 +108,8 @@ export async function bootWithKill({ seed, firmware, stage }: KilledSpec): Promi
 /** Watches the wire for the moment at which the host is to die. */
 class Trigger {
   victim: EmulatedHost | undefined;
+  askedMs = Number.POSITIVE_INFINITY;
+  offeredMs = Number.POSITIVE_INFINITY;
   readonly #store: Store;
   readonly #stage: KillStage | undefined;
   readonly #firmware: FirmwareName;
@@ -130,6 +141,10 @@ class Trigger {
   }
 
   datagram({ from, to, bytes }: Datagram): void {
+    const { nowMs } = this.#store.lan.queue;
+    if (from.port === 68 && to.port === DHCP_SERVER_PORT) this.askedMs = Math.min(this.askedMs, nowMs);
+    const isOffer = from.port === DHCP_SERVER_PORT && this.#at(from.address) !== undefined;
+    if (isOffer) this.offeredMs = Math.min(this.offeredMs, nowMs);
     if (this.#stage === 'offer' && from.port === DHCP_SERVER_PORT && to.port === 68) {
       const isRom = this.#firmware !== 'ipxe';
       this.#kill(this.#at(from.address), isRom ? this.#store.lan.random.next() * COLLECTING_MS : 0.01);
@@ -308,7 +323,7 @@ function machineLife(store: Store, firmware: FirmwareName, trigger: Trigger) {
         .catch(() => undefined);
       silent = heard === undefined ? silent + 1 : 0;
       if (done && heard?.next === 'go-on') return;
-      if (heard?.next === 'restart' || silent >= 5) {
+      if (heard?.next === 'restart' || silent >= TRIES_OF_ONE) {
         silent = 0;
         answer = await ask();
         if (answer.plan.kind === 'image') ticket = answer.plan.ticket;

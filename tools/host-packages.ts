@@ -1,6 +1,7 @@
 // What we run from the host, by purpose: each program or file, and the Debian package that brings it.
 
-export const PURPOSES = ['assets', 'image', 'demo', 'test', 'bench', 'lab'] as const;
+/** `secureboot` and `arm64`: what the demo needs beyond `demo` for such a machine. */
+export const PURPOSES = ['assets', 'image', 'demo', 'secureboot', 'arm64', 'test', 'bench', 'lab'] as const;
 export type Purpose = (typeof PURPOSES)[number];
 
 export interface HostNeed {
@@ -36,9 +37,9 @@ export const HOST_NEEDS: readonly HostNeed[] = [
   { needs: 'tcpdump', debianPackage: 'tcpdump', purposes: LAB },
   { needs: 'ethtool', debianPackage: 'ethtool', purposes: LAB },
   // Secure Boot and arm64
-  { needs: 'sbsign', debianPackage: 'sbsigntool', purposes: ['test', 'lab'] },
-  { needs: 'qemu-system-aarch64', debianPackage: 'qemu-system-arm', purposes: ['lab'] },
-  { needs: '/usr/share/AAVMF/AAVMF_CODE.fd', debianPackage: 'qemu-efi-aarch64', purposes: ['lab'] },
+  { needs: 'sbsign', debianPackage: 'sbsigntool', purposes: ['secureboot', 'test', 'lab'] },
+  { needs: 'qemu-system-aarch64', debianPackage: 'qemu-system-arm', purposes: ['arm64', 'lab'] },
+  { needs: '/usr/share/AAVMF/AAVMF_CODE.fd', debianPackage: 'qemu-efi-aarch64', purposes: ['arm64', 'lab'] },
   // Tests and benchmarks only
   { needs: 'nft', debianPackage: 'nftables', purposes: ['test'], services: ['nftables'] },
   { needs: 'tftp', debianPackage: 'tftp-hpa', purposes: ['test', 'bench'] },
@@ -60,7 +61,7 @@ export const HOST_NEEDS: readonly HostNeed[] = [
   { needs: 'curl', debianPackage: 'curl', purposes: ['test', 'bench', 'lab'] },
   { needs: 'tshark', debianPackage: 'tshark', purposes: ['test'] },
   { needs: 'cpio', debianPackage: 'cpio', purposes: ['test'] },
-  { needs: 'openssl', debianPackage: 'openssl', purposes: ['test', 'lab'] },
+  { needs: 'openssl', debianPackage: 'openssl', purposes: ['secureboot', 'test', 'lab'] },
   { needs: 'sfdisk', debianPackage: 'fdisk', purposes: ['test'] },
   { needs: 'socat', debianPackage: 'socat', purposes: ['test'] },
   { needs: 'zstd', debianPackage: 'zstd', purposes: ['test', 'bench'] },

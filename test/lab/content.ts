@@ -4,7 +4,9 @@ import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureBootAssets } from '../../boot-assets/build.ts';
+import { type Architecture, DEBIAN_NAMES } from '../../boot-assets/initramfs.ts';
 import { ensureImage } from '../../images/build.ts';
+import { imageRecipe } from '../../images/recipe.ts';
 import { CACHE } from './lab.ts';
 import { run } from './process.ts';
 
@@ -72,12 +74,18 @@ export async function publishTree(image: string, name: string, version: string):
 export async function prepareContent(
   stage: (message: string) => void,
   progress: (detail: string) => void = () => {},
+  architecture: Architecture = 'x64',
 ): Promise<LabContent> {
-  stage('Debian 12 image, built once');
-  const image = await ensureImage({ version: '1', progress });
+  const wish = { architecture: DEBIAN_NAMES[architecture] };
+  const { name, version } = imageRecipe(wish);
+  stage(`image ${name}, built once`);
+  const image = await ensureImage({ ...wish, progress });
   stage('publishing it: cut, packed, signed');
-  const published = await publishTree(image.path, 'debian-12', '1');
+  const published = await publishTree(image.path, name, version);
   stage('boot assets: NBPs, kernel, agent');
-  const assets = await ensureBootAssets({ root: readFileSync(published.root), kernel: 'cloud', progress });
-  return { ...published, assets: assets.folder, image: 'debian-12', imageBytes: image.bytes };
+  const assets = await ensureBootAssets({
+    ...{ root: readFileSync(published.root), kernel: 'cloud', architectures: [architecture] },
+    progress,
+  });
+  return { ...published, assets: assets.folder, image: name, imageBytes: image.bytes };
 }

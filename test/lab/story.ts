@@ -29,9 +29,12 @@ const SIGNS = [
   [/login: *$/, 'the new system prints its login'],
 ] as const;
 
+/** Firmware that is given the agent as one program of UEFI: there is no script. */
+export const STARTS_AGENT_ITSELF: ReadonlySet<Firmware> = new Set(['secureboot', 'arm64']);
+
 /**
  * Follows a target until the system on its own disk has printed the ready marker and its login. `moment` is called as each is reached.
- * With Secure Boot the story ends with the proved disk. Rejects when a moment is not reached in time or the machine fails.
+ * Rejects when a moment is not reached in time or the machine fails.
  */
 export async function followStory(
   target: Target,
@@ -47,8 +50,7 @@ export async function followStory(
   const timeoutMs = STORY_LIMIT_MS;
   await peer.reached(target.mac, 'seen', { timeoutMs });
   note('offer');
-  // With Secure Boot the firmware starts the agent itself: there is no script.
-  if (target.firmware !== 'secureboot') {
+  if (!STARTS_AGENT_ITSELF.has(target.firmware)) {
     await peer.reached(target.mac, 'script', { timeoutMs });
     note('script');
   }
@@ -56,8 +58,6 @@ export async function followStory(
   note('agent');
   await peer.reached(target.mac, 'done', { timeoutMs });
   note('imaged');
-  // The lab's image brings a GRUB that nobody signed: firmware that enforces Secure Boot rightly refuses the disk.
-  if (target.firmware === 'secureboot') return result;
   for (const [sign, what] of SIGNS) {
     await target.serial.waitFor((line) => (sign.test(line) ? line : undefined), { timeoutMs, what });
   }

@@ -3,7 +3,7 @@ import { ImagedAnswer, type NamedMachine } from '../api/machines.ts';
 import type { Ipv4 } from '../base/addresses.ts';
 import type { Log } from '../base/log.ts';
 import { LogLimit } from '../base/log-limit.ts';
-import type { Clock, Timers } from '../base/time.ts';
+import type { Clock, MonotonicMs, Timers } from '../base/time.ts';
 import { type Facts, likeness } from '../boot/identity.ts';
 import type { ImagedElsewhere, MachineStore } from './machine-store.ts';
 
@@ -52,6 +52,8 @@ export interface ElsewhereOptions {
 /** A booting machine waits for this: iPXE's request may be silent for much longer. */
 const ENOUGH_MS = 700;
 const LOOK_MS = 10_000;
+/** Live ones are asked twice in this time. */
+const UNHEARD_MS = 15_000;
 /** Whoever claims to be a boot host may tell this much. */
 const MOST_RECORDS = 8192;
 
@@ -61,6 +63,8 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
   /** By the machine's id, which all boot hosts make alike of what it tells. */
   const named = new Map<string, NamedMachine>();
   const heardFrom = new Map<string, { readonly run: string; readonly upTo: number }>();
+  /** Since when a host has given no answer that can be believed, until that was said. */
+  const unheard = new Map<string, { readonly sinceMs: MonotonicMs; said: boolean }>();
   const asking = new Map<string, Promise<void>>();
   const logLimit = new LogLimit(5);
   let cancel: (() => void) | undefined;
@@ -84,10 +88,22 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
     }
   }
 
+  /** A dead host is soon no host; one that stays may lack our token, and then two hosts do not know what the other images. */
+  function silent(host: BootHost): void {
+    const now = clock.nowMs();
+    const one = unheard.get(host.id) ?? { sinceMs: now, said: false };
+    unheard.set(host.id, one);
+    if (one.said || now - one.sinceMs < UNHEARD_MS) return;
+    one.said = true;
+    const fields = { host: host.address, httpPort: host.httpPort };
+    log.warn(fields, 'boot host does not tell what it imaged: has it the same adminToken, or none as we?');
+  }
+
   async function askOne(host: BootHost): Promise<void> {
     const before = heardFrom.get(host.id);
     const parsed = ImagedAnswer.safeParse(await options.ask(host, before?.upTo ?? 0));
-    if (!parsed.success) return;
+    if (!parsed.success) return silent(host);
+    unheard.delete(host.id);
     let answer = parsed.data;
     if (before !== undefined && answer.run !== before.run) {
       // It was restarted: its numbers begin anew.

@@ -7,6 +7,7 @@ import { systemTimers } from '../../src/io/clock.ts';
 import { createElsewhere } from '../../src/service/imaged-elsewhere.ts';
 import { memoryMachineStore } from '../../src/service/machine-store.ts';
 import { createNameAsker } from '../../src/service/name-asker.ts';
+import { logbook } from '../support/logbook.ts';
 import { checkIn, handClock, type Registry, registry, report } from './peer.ts';
 
 const HOST = { id: '0', address: '10.77.0.2' as Ipv4, httpPort: 1 };
@@ -175,4 +176,25 @@ it('a template without a number fits one machine of both hosts', async () => {
   expect(await named(two, 1)).toBe('kiosk');
   expect(await named(one, 2)).toContain('PB-NAME-TAKEN');
   expect(await named(two, 3)).toContain('PB-NAME-TAKEN');
+});
+
+it('a host that lives and tells nothing to be believed is named once, since two may then image one machine', async () => {
+  const clock = handClock();
+  const log = logbook();
+  const told: { answer: unknown } = { answer: undefined };
+  const elsewhere = createElsewhere({
+    ...{ store: memoryMachineStore(), hosts: () => [HOST], ask: async () => told.answer },
+    ...{ clock, timers: systemTimers, log },
+  });
+  const warnings = () => log.lines.filter(({ level }) => level === 'warn').length;
+  for (let times = 0; times < 5; times++) {
+    await elsewhere.sync();
+    clock.advance(10_000);
+    expect(warnings()).toBe(times < 2 ? 0 : 1);
+  }
+  told.answer = { run: 'r', upTo: 0, records: [] };
+  await elsewhere.sync();
+  told.answer = undefined;
+  await elsewhere.sync();
+  expect(warnings()).toBe(1);
 });

@@ -19,6 +19,11 @@ export function addMachineCommands(
     .argument('<name>', 'its id, MAC, UUID or serial')
     .action(async (name, options) => (await import('./machines-show.ts')).machinesShow(name, options));
 
+  withPeer(machines.command('dialects'))
+    .description('what the peer has learnt of firmwares: how each make is answered, who has Secure Boot on')
+    .option('--forget <which>', "a fingerprint or a MAC as shown, or 'all': begin again with the rules")
+    .action(async (options) => (await import('./machines-dialects.ts')).machinesDialects(options));
+
   const overwriting = (command: Command) =>
     command
       .option('--allow-non-blank', 'the disk may be overwritten although it is not blank')

@@ -27,6 +27,7 @@ export async function machinesShow(name: string, options: MachineShowOptions): P
     ['serial', machine.identity.serial],
     ['MACs', machine.identity.macs.join(', ')],
     ['address', machine.address],
+    ['dialect', machine.dialect],
   ];
   for (const [key, value] of facts) {
     if (value !== undefined && value !== '') console.log(`  ${colours.dim(key.padEnd(8))} ${value}`);

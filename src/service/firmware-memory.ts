@@ -67,6 +67,8 @@ export interface FirmwareMemoryOptions {
 }
 
 const LOOK_MS = 10_000;
+/** Of a peer that has just started, and has not heard of the others yet. */
+const LOOK_AGAIN_MS = 1_000;
 /** Many machines that are switched on together are one write. */
 const KEEP_AFTER_MS = 1_000;
 
@@ -140,8 +142,9 @@ export function createFirmwareMemory(options: FirmwareMemoryOptions): FirmwareMe
   }
 
   function look(): void {
+    const isAlone = options.hosts().length === 0;
     void sync().finally(() => {
-      if (cancelLook !== undefined) cancelLook = timers.after(LOOK_MS, look);
+      if (cancelLook !== undefined) cancelLook = timers.after(isAlone ? LOOK_AGAIN_MS : LOOK_MS, look);
     });
   }
 

@@ -93,6 +93,62 @@ describe('a machine', () => {
   });
 });
 
+describe('who enforces Secure Boot', () => {
+  const agent = (memory: ChainMemory, secureBoot: boolean, mac: string = MAC) =>
+    memory.observe({ kind: 'check-in', address: ADDRESS, checkIn: checkIn({ macs: [mac], secureBoot }) }, 7);
+
+  it('is learnt of an agent that this host has not booted; that one does not, is not worth a row', () => {
+    const memory = new ChainMemory();
+    agent(memory, false);
+    expect([memory.list(), memory.changes]).toEqual([[], 0]);
+    agent(memory, true);
+    agent(memory, true);
+    expect([memory.list(), memory.changes]).toEqual([[{ mac: MAC, enforced: true, atMs: 7 }], 1]);
+    agent(memory, false);
+    expect(memory.list()).toEqual([{ mac: MAC, enforced: false, atMs: 8 }]);
+    agent(memory, true, 'no MAC');
+    expect(memory.list().length).toBe(1);
+  });
+
+  it('is not denied by a script of an iPXE that somebody signed, or that another host gave', () => {
+    for (const chain of ['signed-ipxe', undefined] as const) {
+      const memory = new ChainMemory();
+      agent(memory, true);
+      if (chain !== undefined) memory.gave(MAC, { chain, name: 'signed-ipxe/ipxe-shim.efi' });
+      memory.observe({ kind: 'script', address: ADDRESS, query: { mac: MAC } }, 9);
+      memory.observe({ kind: 'script', address: ADDRESS, query: {} }, 9);
+      expect(memory.facts(MAC).secureBoot).toBe(true);
+    }
+  });
+
+  it('is taken over when it is later than what is known', () => {
+    const memory = new ChainMemory();
+    agent(memory, true);
+    const row = (enforced: boolean, atMs: number) => [{ mac: MAC, enforced, atMs }];
+    expect(memory.adopt(row(false, 7))).toBe(0);
+    expect(memory.adopt(row(false, 8))).toBe(1);
+    expect(memory.facts(MAC).secureBoot).toBe(false);
+    expect(new ChainMemory().adopt(row(true, 0))).toBe(1);
+  });
+
+  it('is forgotten of one, or of all; the others hear of it', () => {
+    const memory = new ChainMemory();
+    const macs = ['52:54:00:00:00:01', '52:54:00:00:00:02', '52:54:00:00:00:03'];
+    for (const mac of macs) agent(memory, true, mac);
+    expect(memory.forget(macs[0] as Mac, 9)).toBe(1);
+    expect(memory.forget(macs[0] as Mac, 9)).toBe(0);
+    expect(memory.forget(undefined, 9)).toBe(2);
+    expect(memory.list().map(({ enforced, atMs }) => [enforced, atMs])).toEqual(macs.map(() => [false, 9]));
+  });
+
+  it('is bounded', () => {
+    const memory = new ChainMemory();
+    memory.adopt(Array.from({ length: 4097 }, (_, i) => ({ mac: `m${i}` as Mac, enforced: true, atMs: 1 })));
+    expect(memory.list().length).toBe(4096);
+    expect(memory.facts('m0' as Mac).secureBoot).toBe(false);
+  });
+});
+
 describe('names of first files', () => {
   it.each([
     ['uki', 'bios', []],

@@ -115,7 +115,7 @@ it('whatever is remembered, whoever is slow, and whichever dialect is refused: i
       lost += 1;
       expect([mix.weather.loss, outcome]).toEqual([0.02, outcome]);
     }),
-    { numRuns: 150 },
+    { numRuns: 80 },
   );
   expect(lost).toBeLessThan(10);
 });

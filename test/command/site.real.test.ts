@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PeerFacts, SiteView } from '../../src/api/site.ts';
 import { type Running, start } from '../lab/process.ts';
+import { checkIn } from '../service/peer.ts';
 import { publishInto } from '../support/publish.ts';
 import { createSiteNetwork, type SiteEndpoint, type SiteNetwork } from '../support/site-network.ts';
 import { until } from '../support/until.ts';
@@ -176,6 +177,39 @@ describe('a site of three', () => {
     });
     expect(await holders()).toEqual(left);
     expect(await wanBytes()).toBe(before);
+  });
+
+  it('gives two machines that check in at both its boot hosts at once two names', async () => {
+    const both = alive();
+    await peerboot(both[0] as SiteEndpoint, 'assign', '*', 'till', '--name', 'till-{nn}', '--json');
+    const name = async (endpoint: SiteEndpoint, number: number) => {
+      const question = checkIn({
+        uuid: `4c4c4544-0042-3010-8052-00000000000${number}`,
+        macs: [`52:54:00:00:00:0${number}`],
+        serial: `SN-${number}`,
+      });
+      const url = `http://${endpoint.address}:8067/agent/v1/check-in`;
+      const words = [
+        '-sS',
+        '-m',
+        '10',
+        '-H',
+        'content-type: application/json',
+        '-d',
+        JSON.stringify(question),
+        url,
+      ];
+      const curl = start('curl', words, { namespace: endpoint.namespace });
+      await curl.exited;
+      return (JSON.parse(curl.log.lines.join('')) as { plan: { name?: string } }).plan.name;
+    };
+    const names = await Promise.all(
+      both.flatMap((endpoint, i) => [name(endpoint, i), name(endpoint, i + 2)]),
+    );
+    expect(names.sort()).toEqual(['till-01', 'till-02', 'till-03', 'till-04']);
+    // The same machine at the other one, before anything is imaged.
+    expect(new Set(await Promise.all(both.map((endpoint) => name(endpoint, 0))))).toHaveLength(1);
+    await peerboot(both[0] as SiteEndpoint, 'unassign', '*', '--json');
   });
 
   it('gives the last copy up only when told to', async () => {

@@ -1,5 +1,5 @@
 // What an administrator's tools see of machines and assignments at one peer.
-import { z } from 'zod';
+import * as z from 'zod';
 import { DiskPolicy, RUNGS } from './agent.ts';
 import { MachineIdentity } from './identity.ts';
 
@@ -39,6 +39,8 @@ export const MachineView = z.object({
   tags: z.array(z.string()).optional(),
   /** It waits on its screen for approval, showing this code. */
   waiting: z.object({ code: z.string(), expiresMs: z.number() }).optional(),
+  /** The image that was chosen on its screen, and needs to be approved: `name@version`. */
+  wish: z.string().optional(),
   /** Ids of machines that it cannot be told from: only an assignment by its own id counts. */
   doubts: z.array(z.string()).optional(),
 });
@@ -66,6 +68,8 @@ export const Assignment = z.object({
   target: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('image'), image: z.string().min(1).max(256), disk: DiskPolicy }),
     z.object({ kind: z.literal('local-boot') }),
+    /** Started once by the script of this one machine, whose own disk follows. */
+    z.object({ kind: z.literal('boot-entry'), entry: z.string().min(1).max(256) }),
   ]),
 });
 export type Assignment = z.infer<typeof Assignment>;
@@ -110,6 +114,16 @@ export type Approval = z.infer<typeof Approval>;
 /** What a phone sends with a PIN that `peerboot pin` printed. */
 export const PhoneLook = z.object({ pin: z.string().max(32), code: z.string().max(32) });
 export const PhoneApproval = Approval.omit({ disk: true, name: true }).extend({ pin: z.string().max(32) });
+
+/** What a machine would see on its screen. */
+export const MenuView = z.object({
+  /** `first`: what happens when nobody presses a key. */
+  items: z.array(z.object({ id: z.string(), title: z.string(), kind: z.string() })),
+  leftOut: z.array(z.object({ what: z.string(), why: z.string() })),
+  /** Why there is no menu, or what its plan is. */
+  reason: z.string(),
+});
+export type MenuView = z.infer<typeof MenuView>;
 
 /** What the phone page shows, to be compared with the machine's own screen. */
 export const WaitingMachine = z.object({

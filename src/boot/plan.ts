@@ -44,6 +44,8 @@ export interface PlanDecision {
   readonly assignment: NumberedAssignment | undefined;
   /** It waits to be approved: the agent is to be booted, to show the code. */
   readonly unapproved?: true;
+  /** The boot entry that its next script is to start, once; an agent that asks is told to boot from disk. */
+  readonly entry?: string;
 }
 
 /** How long a machine waits that is assigned an image which this peer does not have yet. */
@@ -68,6 +70,10 @@ export function planFor(
   if (assignment === undefined) return unassigned(machine, rules.unknown);
   if (assignment.target.kind === 'local-boot') {
     return { ...localBoot('it is assigned to boot from its own disk'), assignment };
+  }
+  if (assignment.target.kind === 'boot-entry') {
+    const { entry } = assignment.target;
+    return { ...localBoot(`it is assigned to start ${entry} once`), assignment, entry };
   }
   if (machine.doneRevision !== undefined && machine.doneRevision >= assignment.revision) {
     return { ...localBoot(`it already has ${assignment.target.image}, assign again to repeat`), assignment };

@@ -47,17 +47,18 @@ export function renderEntry(entry: CatalogueBootEntry, context: EntryContext): s
   );
 }
 
-/** The files are being fetched to the peer: asks for the same item again until they are there. */
+/** The files are being fetched to the peer: asks again until they are there, for the same item where it was chosen. */
 export function renderEntryWaits(
   entry: CatalogueBootEntry,
-  context: EntryContext & { readonly token: string; readonly why: string },
+  context: ScriptPlace & { readonly token: string | undefined; readonly why: string },
 ): string {
   const { base, others, token, why } = context;
   const item = `entry:${entry.name}@${entry.version}`;
+  const again = scriptUrl(base, token === undefined ? [] : choiceQuery(item, token));
   return lines(
     ...heading(context, `PB-BOOT-ENTRY-WAITS: ${safeText(entry.boot.title)} is not here yet: ${why}`),
     'prompt --key l --timeout 5000 Asking again soon, press l to boot from the own disk && goto local ||',
-    `${chainTo(scriptUrl(base, choiceQuery(item, token)))} ||`,
+    `${chainTo(again)} ||`,
     ...fetchScript([base, ...others]),
   );
 }

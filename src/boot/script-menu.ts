@@ -55,7 +55,8 @@ export function renderMenu(menu: Menu, context: MenuContext): string {
   );
 }
 
-function wordsOf(item: MenuItem): string {
+/** How it is called on the screen. */
+export function wordsOf(item: MenuItem): string {
   switch (item.kind) {
     case 'local':
       return 'Boot from the own disk';

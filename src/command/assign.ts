@@ -1,10 +1,10 @@
-// `peerboot assign <machine|tag:…|*> <image|local>`, or `assign --csv <file>`: tells the running peer what machines shall get.
+// `peerboot assign <machine|tag:…|*> <image|local|boot:entry>`, or `assign --csv <file>`: tells the running peer what machines shall get.
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { Assignment, AssignmentView, TAG_PREFIX } from '../api/machines.ts';
 import { ROUTES } from '../api/routes.ts';
 import { PeerbootError } from '../base/errors.ts';
-import { LOCAL_BOOT } from '../io/config-keys.ts';
+import { BOOT_ENTRY_PREFIX, LOCAL_BOOT } from '../io/config-keys.ts';
 import { adminClient, type PeerAddressOptions } from './admin-client.ts';
 import { type Outcome, reach, saidBy } from './everywhere.ts';
 import { parseMachineList } from './machine-list.ts';
@@ -27,7 +27,11 @@ export async function assign(machine: string, image: string, options: AssignOpti
     ...(options.disk === undefined ? {} : { match: options.disk }),
   };
   const target: Assignment['target'] =
-    image === LOCAL_BOOT ? { kind: 'local-boot' } : { kind: 'image', image, disk };
+    image === LOCAL_BOOT
+      ? { kind: 'local-boot' }
+      : image.startsWith(BOOT_ENTRY_PREFIX)
+        ? { kind: 'boot-entry', entry: image.slice(BOOT_ENTRY_PREFIX.length) }
+        : { kind: 'image', image, disk };
   const assignment = Assignment.safeParse({
     machine,
     target,
@@ -99,6 +103,7 @@ function describe({ machine, target }: Assignment): string {
         ? `every machine tagged ${machine.slice(TAG_PREFIX.length)}`
         : machine;
   if (target.kind === 'local-boot') return `${who} boots from its own disk`;
+  if (target.kind === 'boot-entry') return `${who} starts ${target.entry} once, then its own disk`;
   const overwrites = target.disk.allowNonBlank ? ', overwriting what is on its disk' : '';
   const on = target.disk.match === undefined ? '' : ` on disk ${target.disk.match}`;
   return `${who} gets ${target.image}${on}${overwrites}`;

@@ -28,6 +28,7 @@ export interface PeerOptions {
   readonly logLevel?: string;
   readonly unknown?: string;
   readonly observe?: boolean;
+  readonly menu?: boolean;
   readonly json?: boolean;
 }
 
@@ -55,6 +56,7 @@ export function configOf(options: PeerOptions, environment = process.env): Loade
     logLevel: options.logLevel,
     unknown: options.unknown,
     observe: options.observe,
+    menu: options.menu,
     json: options.json,
   } as unknown as Partial<Config>;
   return loadConfig({ flags, environment, file: options.config });

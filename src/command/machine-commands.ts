@@ -1,5 +1,5 @@
 // The commands about machines: who is there, what each shall get, who may be imaged; each one's code is loaded when it runs.
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 
 /** `withPeer` adds the flags of commands that talk to a running peer. */
 export function addMachineCommands(
@@ -37,7 +37,10 @@ export function addMachineCommands(
       '[machine]',
       "an id, MAC, UUID or serial, tag:<word>, or '*' for every machine without one of its own",
     )
-    .argument('[image]', "name, name@version, or 'local' for the machine's own disk")
+    .argument(
+      '[image]',
+      "name, name@version, 'local' for the machine's own disk, or 'boot:<name>' for one start of a boot entry",
+    )
     .option('--csv <file>', 'a list of machines instead: columns serial, image, name, tags')
     .option('--again', 'also machines that another boot host of the site has imaged')
     .option('--everywhere', 'tell every boot host of the site (needs the admin token)')
@@ -54,10 +57,23 @@ export function addMachineCommands(
     .argument('<machine>', 'as it was given to assign')
     .action(async (machine, options) => (await import('./assign.ts')).unassign(machine, options));
 
+  withPeer(program.command('menu'))
+    .description('what a machine would see on its screen, and what is left out and why')
+    .option('--machine <name>', 'its id, MAC, UUID or serial (default: one that nobody knows)')
+    .addOption(
+      new Option('--firmware <name>', 'what it boots with')
+        .choices(['bios', 'uefi', 'uefi-x64', 'uefi-arm64'])
+        .default('uefi'),
+    )
+    .action(async (options) => (await import('./menu.ts')).menu(options));
+
   overwriting(withPeer(program.command('approve')))
     .description('let a machine be imaged that waits with a code on its screen')
     .argument('<code>', 'the eight letters on its screen: compare its serial, too')
-    .option('--image <image>', 'name or name@version (default: the only one there is)')
+    .option(
+      '--image <image>',
+      'name or name@version (default: the one chosen on its screen, or the only one there is)',
+    )
     .action(async (code, options) => (await import('./approve.ts')).approve(code, options));
   withPeer(program.command('deny'))
     .description('send a machine that waits to its own disk')

@@ -62,6 +62,7 @@ function withPeerFlags(command: Command): Command {
         'what a machine without an assignment does: boot its own disk, or wait',
       ).choices(['local', 'wait']),
     )
+    .option('--menu', 'show a menu on machines that would boot their own disks')
     .option('--observe', 'print what would be answered, send nothing')
     .option('--json', 'JSON lines also on a terminal');
 }

@@ -1,5 +1,5 @@
 // The one table of configuration keys: form, default, flag, environment variable and meaning of each.
-import { z } from 'zod';
+import * as z from 'zod';
 import { NameTemplate } from '../api/machines.ts';
 import { DEFAULT_HTTP_PORT } from '../api/routes.ts';
 import { Tag } from '../api/site.ts';
@@ -14,12 +14,18 @@ const url = z
 
 /** In the place of an image: boot from the machine's own disk. */
 export const LOCAL_BOOT = 'local';
+/** In front of a boot entry, in the place of an image: only by `peerboot assign`, for it is good once. */
+export const BOOT_ENTRY_PREFIX = 'boot:';
 
 export const AssignmentRule = z.strictObject({
   /** `*`, a MAC, a UUID or a serial number. */
   machine: z.string().min(1).max(128),
   /** `name`, `name@version`, or `local` for the machine's own disk. */
-  image: z.string().min(1).max(256),
+  image: z
+    .string()
+    .min(1)
+    .max(256)
+    .refine((text) => !text.startsWith(BOOT_ENTRY_PREFIX), 'boot entries are assigned by `peerboot assign`'),
   allowNonBlank: z.boolean().optional(),
   /** Kernel name, model or serial of the one disk meant. */
   disk: z.string().max(128).optional(),
@@ -35,6 +41,18 @@ export const ChainRuleForm = z.strictObject({
   architecture: z.enum(['bios', 'uefi-ia32', 'uefi-x64', 'uefi-arm32', 'uefi-arm64']).optional(),
   transport: z.enum(['tftp', 'http']).optional(),
   chain: z.enum(CHAIN_WORDS),
+});
+
+/** What some machines see on their menus; what is absent: all of them, every boot entry, no image. */
+export const MenuRuleForm = z.strictObject({
+  /** `*`, `tag:<word>`, a MAC, a UUID, a serial or an id. */
+  machine: z.string().min(1).max(128).optional(),
+  /** `*`, `name` or `name@version`. */
+  entries: z.array(z.string().min(1).max(128)).max(64).optional(),
+  /** Images that may be put on the machine without anybody's approval. */
+  images: z.array(z.string().min(1).max(128)).max(64).optional(),
+  /** Also over a disk that is not blank. */
+  allowNonBlank: z.boolean().optional(),
 });
 
 const ipv4 = z.string().regex(/^\d{1,3}(\.\d{1,3}){3}$/, 'must be an IPv4 address');
@@ -80,6 +98,8 @@ export const CONFIG_KEYS = {
   lanLimit: rate,
   leaseMinutes: z.number().min(2).max(10_080),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']),
+  menu: z.boolean(),
+  menus: z.array(MenuRuleForm).max(256),
   observe: z.boolean(),
   origins: z.array(url),
   parents: z.array(url),
@@ -169,6 +189,15 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
   },
   leaseMinutes: { means: 'How long an address given by `dhcp: full` is good for.' },
   logLevel: { means: 'Least level of the lines that are logged.', flag: '--log-level <level>' },
+  menu: {
+    means:
+      'Whether machines that would boot their own disk, or wait for approval, show a menu first: local disk after a countdown, boot entries, images. See docs/menus.md.',
+    flag: '--menu',
+  },
+  menus: {
+    means:
+      'Who sees what on the menu, the first that fits: a list of `{machine?, entries?, images?, allowNonBlank?}`; machine as in `assign`, entries (default all) and images (default none) are lists of `*`, `name` or `name@version`. Whoever stands before the machine may put one of these images on its disk without asking, with `allowNonBlank` also over what is there.',
+  },
   observe: { means: 'Print what would be answered to PXE clients and send nothing.', flag: '--observe' },
   origins: {
     means: 'Where images come from, in the order in which they are tried; empty: serve what is held.',
@@ -259,6 +288,8 @@ export const FIXED_DEFAULTS = {
   lanLimit: null,
   leaseMinutes: 60,
   logLevel: 'info',
+  menu: false,
+  menus: [],
   observe: false,
   origins: [],
   parents: [],

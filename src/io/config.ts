@@ -102,6 +102,7 @@ function fromText(key: ConfigKey, text: string): unknown {
   switch (key) {
     case 'allowNonBlank':
     case 'json':
+    case 'menu':
     case 'observe':
       return ({ '1': true, true: true, '0': false, false: false } as Record<string, boolean>)[text] ?? text;
     case 'interfaces':
@@ -113,6 +114,7 @@ function fromText(key: ConfigKey, text: string): unknown {
     case 'assign':
       return parseAssignments(text.split(',').filter((word) => word !== ''));
     case 'chains':
+    case 'menus':
       return jsonOrText(text);
     case 'busyLoad':
     case 'httpPort':
@@ -163,6 +165,8 @@ function check(key: ConfigKey, value: unknown, from: string): unknown {
           'chain',
           'architecture',
           'transport',
+          'entries',
+          'images',
         ])
       : '';
   throw invalid(`${where} (from ${from}): ${issue?.message ?? 'wrong form'}${suggestion}`);

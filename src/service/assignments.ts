@@ -169,7 +169,8 @@ function found<T>(index: Index<T>, { id, identity, tags }: NamedMachine): readon
 function sameTarget(a: Assignment, b: Assignment): boolean {
   if (a.name !== b.name) return false;
   const [one, other] = [a.target, b.target];
-  if (one.kind === 'local-boot' || other.kind === 'local-boot') return one.kind === other.kind;
+  // The configuration assigns no boot entries: they are good once.
+  if (one.kind !== 'image' || other.kind !== 'image') return one.kind === other.kind;
   return (
     one.image === other.image &&
     one.disk.allowNonBlank === other.disk.allowNonBlank &&

@@ -15,6 +15,7 @@ import type { ScriptMachine } from '../boot/script-parts.ts';
 import { checked } from './http-errors.ts';
 import { sendStored } from './http-send.ts';
 import type { Machines } from './machines.ts';
+import type { Menus } from './menus.ts';
 
 export interface BootRoutesOptions {
   readonly files: NamedFiles;
@@ -26,6 +27,8 @@ export interface BootRoutesOptions {
   readonly sources: () => readonly string[];
   /** Bases (`http://…`) of the site's other boot hosts, the next in rank for this machine first. */
   readonly others?: ((mac?: string) => readonly string[]) | undefined;
+  /** Menus on the machines' screens; absent: there are none. */
+  readonly menus?: Menus | undefined;
   /** How a machine that asked at this address of ours joins the site as a peer; undefined when there is no site node. */
   readonly swarm?: ((localAddress: string) => CheckInAnswer['swarm']) | undefined;
 }
@@ -62,13 +65,15 @@ export function bootRoutes(app: FastifyInstance, options: BootRoutesOptions): vo
       manufacturer: query.manufacturer,
       product: query.product,
     };
-    const { plan, reason, unapproved } = bootable(decision, architecture, files);
+    const place = { base: baseOf(request), others: options.others?.(machine.mac) ?? [], site, machine };
+    const hasAgent = missingAgentFiles(architecture, files).length === 0;
+    const asked = known === undefined ? undefined : { machine: known, decision, query, place, hasAgent };
+    const answer = asked && (await options.menus?.answer(asked, machines.choose));
+    if (answer?.kind === 'script') return reply.headers(SCRIPT_HEADERS).send(answer.script);
+    const { plan, reason, unapproved } = bootable(answer?.decision ?? decision, architecture, files);
     const script = renderScript(plan, {
+      ...place,
       architecture,
-      base: baseOf(request),
-      others: options.others?.(machine.mac) ?? [],
-      site,
-      machine,
       reason,
       ...(known?.chain === 'signed-ipxe' ? { uki: signedUki(architecture) } : {}),
       // Only the agent can show a code and wait.

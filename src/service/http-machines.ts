@@ -15,6 +15,7 @@ import {
 import { ROUTES } from '../api/routes.ts';
 import { PeerbootError } from '../base/errors.ts';
 import { templateFault } from '../boot/names.ts';
+import { isOfOneMachine, normaliseMachineName } from '../boot/plan.ts';
 import { ADMIN } from './approvals.ts';
 import { approvePage } from './approve-page.ts';
 import type { Assignments } from './assignments.ts';
@@ -87,7 +88,9 @@ export function machineOpenRoutes(app: FastifyInstance, options: MachineRoutesOp
     machines.approvals.checkPin(pin, who, false);
     const machine = waiting(machines, code, who);
     const { macs, product, serial } = machine.identity;
-    const names = catalogue.images().map(({ name }) => name);
+    // What was chosen on the machine's screen comes first: the page proposes it.
+    const wished = machine.wish === undefined ? [] : [machine.wish];
+    const names = [...wished, ...catalogue.images().map(({ name }) => name)];
     return {
       code: machine.waiting?.code ?? '',
       images: [...new Set(names)].slice(0, MOST_IMAGES),
@@ -121,7 +124,7 @@ function approve(options: MachineRoutesOptions, approval: Approval, who: string)
       machine: machine.id,
       target: {
         kind: 'image',
-        image: approval.image ?? onlyImage(catalogue),
+        image: approval.image ?? machine.wish ?? onlyImage(catalogue),
         disk: {
           allowNonBlank: approval.allowNonBlank ?? false,
           ...(approval.disk === undefined ? {} : { match: approval.disk }),
@@ -156,8 +159,15 @@ export function requireName(template: string | undefined): void {
 }
 
 /** A slip of the pen shall be told now; without any catalogue yet the image may still come. */
-export function requireImage({ target }: Assignment, catalogue: CatalogueForHttp): void {
-  if (target.kind !== 'image' || catalogue.state().state === 'none') return;
+export function requireImage({ machine, target }: Assignment, catalogue: CatalogueForHttp): void {
+  if (target.kind === 'boot-entry' && !isOfOneMachine(normaliseMachineName(machine))) {
+    throw new PeerbootError('PB-REQUEST-INVALID', 'a boot entry is assigned to one machine, for one start');
+  }
+  if (target.kind === 'local-boot' || catalogue.state().state === 'none') return;
+  if (target.kind === 'boot-entry') {
+    if (findImage(catalogue.bootEntries(), target.entry) !== undefined) return;
+    throw new PeerbootError('PB-BOOT-ENTRY-UNKNOWN', `the catalogue has no boot entry ${target.entry}`);
+  }
   if (findImage(catalogue.images(), target.image) !== undefined) return;
   if (findImage(catalogue.packages(), target.image) !== undefined) {
     throw new PeerbootError(

@@ -6,6 +6,7 @@ import type { Log } from '../base/log.ts';
 import type { NamedFiles } from '../base/named-files.ts';
 import type { Clock, Timers } from '../base/time.ts';
 import type { Observed } from '../boot/observed.ts';
+import type { UnknownRule } from '../boot/plan.ts';
 import type { Assignments } from './assignments.ts';
 import type { BootEntries } from './boot-entries.ts';
 import { adminRoutes } from './http-admin.ts';
@@ -18,6 +19,7 @@ import { type FirmwareForHttp, firmwareAdminRoutes, firmwareSiteRoute } from './
 import { healthRoutes, type ReadyCheck } from './http-health.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits, limitConnections } from './http-limits.ts';
 import { machineOpenRoutes } from './http-machines.ts';
+import { menuRoutes } from './http-menu.ts';
 import { type OrdersForHttp, orderRoutes } from './http-orders.ts';
 import type { CatalogueForHttp, ContentForHttp, StatsSuppliers } from './http-ports.ts';
 import { sharedMachineRoutes } from './http-shared-machines.ts';
@@ -46,6 +48,9 @@ export interface HttpServiceOptions {
   /** How machines join the site as peers; see BootRoutesOptions. */
   readonly swarm?: BootRoutesOptions['swarm'];
   readonly others?: BootRoutesOptions['others'];
+  readonly menus?: BootRoutesOptions['menus'];
+  /** What a machine does that nothing is assigned to; `local` when absent. */
+  readonly unknown?: UnknownRule;
   /** For the other boot hosts; absent without an admin token. */
   readonly siteOrders?: OrdersForHttp;
   /** What is learnt of firmwares. */
@@ -136,6 +141,9 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
   // In a scope of its own: its guard is for administration alone.
   app.register(async (scope) => {
     adminRoutes(scope, options);
+    const { assignments, catalogue, files, machines, menus, unknown = 'local' } = options;
+    if (menus !== undefined)
+      menuRoutes(scope, { menus, machines, assignments, files, images: catalogue.images, unknown });
     if (options.siteRoutes !== undefined) siteAdminRoutes(scope, options.siteRoutes);
     if (options.firmware !== undefined) firmwareAdminRoutes(scope, options.firmware);
   });

@@ -6,6 +6,7 @@ import { machineId } from '../base/identifier.ts';
 import { uuidKey } from '../base/uuid.ts';
 import { type Depth, likeness, textKey } from '../boot/identity.ts';
 import type { Ladder } from '../boot/progress.ts';
+import type { PendingChoice } from './machine-choice.ts';
 import type { MachineRecord } from './machine-store.ts';
 
 export interface MachineRow {
@@ -34,6 +35,12 @@ export interface MachineRow {
   done?: MachineRecord['done'];
   name?: string | undefined;
   nameTemplate?: string | undefined;
+  /** Of the boot of its agent that checked in last. */
+  agentBootId?: string | undefined;
+  /** What was chosen on its screen since its last script. */
+  choice?: PendingChoice | undefined;
+  /** Chosen on its screen for the boot that goes on, and to be approved: `name@version`. */
+  wish?: string | undefined;
   /** The last plan that the log told of. */
   toldPlan?: string | undefined;
   /** What was last written down of it, so that it is written again only when it changes. */

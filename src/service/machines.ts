@@ -19,12 +19,14 @@ import { climb, type Ladder, type MachineEvent, timeOut } from '../boot/progress
 import { type Approvals, createApprovals, type RandomBytes } from './approvals.ts';
 import type { Assignments } from './assignments.ts';
 import { type Elsewhere, NOBODY_ELSE } from './imaged-elsewhere.ts';
+import { choose, type MenuChoice, takeChoice } from './machine-choice.ts';
 import { checkInClaim, claimOf } from './machine-claims.ts';
+import { learn } from './machine-facts.ts';
 import { isImaged, MachineIndex, type MachineRow } from './machine-index.ts';
-import type { MachineRecord, MachineStore } from './machine-store.ts';
 import { logRung } from './machine-rung-log.ts';
+import type { MachineRecord, MachineStore } from './machine-store.ts';
 import { Tickets } from './machine-tickets.ts';
-import { recordOf, rowOf, UNTOLD_FAILURE, viewOf } from './machine-view.ts';
+import { recordOf, rowOf, viewOf } from './machine-view.ts';
 
 export interface Machines {
   /** Takes in what a service heard; the machine as it stands now, or undefined when it cannot be told who it is. */
@@ -35,6 +37,11 @@ export interface Machines {
   report(report: ProgressReport): ProgressAnswer;
   /** What the machine shall do if it asks now. */
   decide(id: string): PlanDecision | undefined;
+  /**
+   * An image was chosen on this machine's screen. It is good for some minutes and until the machine asks for its script
+   * again, and only for an agent that was not running yet: nobody can choose for a machine that waits already.
+   */
+  choose(id: string, choice: MenuChoice): void;
   /** All machines, the one heard last first. */
   list(): MachineView[];
   /** Codes of machines that wait for approval, and PINs. */
@@ -146,6 +153,7 @@ export function createMachines(options: MachinesOptions): Machines {
     return {
       ...viewOf(row),
       ...(namesake === undefined ? {} : { namesake }),
+      ...(row.wish === undefined ? {} : { wish: row.wish }),
       ...(doubts.length === 0 ? {} : { doubts }),
       ...(tags.length === 0 ? {} : { tags }),
       ...(waiting === undefined ? {} : { waiting }),
@@ -182,41 +190,13 @@ export function createMachines(options: MachinesOptions): Machines {
     return index.claim(claimOf(event), clock.wallMs());
   }
 
-  /** Takes what the event says about the machine, apart from its ladder. */
-  function learn(row: MachineRow, event: MachineEvent): void {
-    switch (event.kind) {
-      case 'dhcp':
-        row.firmware = event.firmware ?? row.firmware;
-        return;
-      case 'file':
-        log.info({ machine: row.id, file: event.name, via: event.via }, 'machine fetched a file');
-        return;
-      case 'script': {
-        const { platform } = event.query;
-        if (platform !== undefined) row.firmware = platform === 'efi' ? 'uefi' : 'bios';
-        return;
-      }
-      case 'check-in': {
-        row.firmware = event.checkIn.firmware;
-        row.disks = event.checkIn.disks;
-        if (row.ladder?.bootId !== event.checkIn.bootId) row.progress = undefined;
-        row.known = true;
-        return;
-      }
-      case 'report':
-        row.progress = event.report;
-        row.failure = event.report.rung === 'failed' ? (event.report.failure ?? UNTOLD_FAILURE) : undefined;
-        return;
-    }
-  }
-
   function observeRow(event: MachineEvent): MachineRow | undefined {
     const row = rowFor(event);
     if (row === undefined) {
       log.debug({ event: event.kind }, 'heard of a machine that cannot be told from others');
       return undefined;
     }
-    learn(row, event);
+    learn(row, event, log);
     stand(row, climb(row.ladder, event, clock.wallMs()));
     return row;
   }
@@ -257,6 +237,7 @@ export function createMachines(options: MachinesOptions): Machines {
     const row = observeRow({ kind: 'check-in', address, checkIn: agent });
     if (row === undefined) throw new Error('a check-in names at least one MAC');
     tickets.settle(row, agent.disks);
+    assignChosen(row, agent.bootId);
     const decision = decideRow(row);
     const { plan, reason } = planOf(row, decision);
     index.touch(row, clock.wallMs());
@@ -267,6 +248,15 @@ export function createMachines(options: MachinesOptions): Machines {
     }
     save(row);
     return { machine: view(row), plan };
+  }
+
+  /** What was chosen on its screen becomes an assignment of its own id, as an approval does. */
+  function assignChosen(row: MachineRow, bootId: string): void {
+    const choice = takeChoice(row, bootId, clock.wallMs());
+    if (choice === undefined || decideRow(row).plan.kind === 'image') return;
+    const { allowNonBlank, image } = choice;
+    log.info({ machine: row.id, image }, 'image was chosen on the screen, as the configuration allows');
+    assignments.put({ machine: row.id, target: { kind: 'image', image, disk: { allowNonBlank } } });
   }
 
   async function ready(address: string, agent: CheckIn): Promise<void> {
@@ -376,6 +366,10 @@ export function createMachines(options: MachinesOptions): Machines {
     decide(id) {
       const row = index.byId(id);
       return row === undefined ? undefined : decideRow(row);
+    },
+    choose(id, choice) {
+      const row = index.byId(id);
+      if (row !== undefined) choose(row, choice, clock.wallMs());
     },
     list,
     approvals,

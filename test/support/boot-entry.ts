@@ -29,9 +29,7 @@ export async function publishEntry(folder: string, { path, name, version = '1', 
 }
 
 /** All entries of the tree's catalogue; `asked` lists the digests that were fetched. */
-export async function entriesOf(
-  folder: string,
-): Promise<{
+export async function entriesOf(folder: string): Promise<{
   readonly entries: BootEntries;
   readonly asked: string[];
   readonly all: ReturnType<typeof list>;

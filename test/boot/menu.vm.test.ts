@@ -1,0 +1,145 @@
+// The menu in a real iPXE, Debian's of 2019: it shows, its countdown boots the local disk, and what is chosen starts.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cpio } from '../../boot-assets/cpio.ts';
+import type { EntryFlags } from '../../src/command/publish-entry.ts';
+import { systemTimers } from '../../src/io/clock.ts';
+import { createMenus, type MenusOptions } from '../../src/service/menus.ts';
+import { biosLocalDisk, LOCAL_MARKER } from '../lab/local-disks.ts';
+import { seededBytes, testPeer } from '../service/peer.ts';
+import { entriesOf, publishEntry } from '../support/boot-entry.ts';
+import { makeFolder } from '../support/folder.ts';
+import { until } from '../support/until.ts';
+
+const LIMIT = { timeoutMs: 90_000 };
+const DOWN = '\x1b[B';
+const FIRST_LINE = 'PEERBOOT-ENTRY-RUNS';
+
+let folder: string;
+let entries: Awaited<ReturnType<typeof entriesOf>>;
+const undo: (() => unknown)[] = [];
+
+/** A Linux of a kernel, busybox and one line of shell. */
+function smallLinux(): Record<string, Uint8Array | string> {
+  const init = `#!/bin/busybox sh
+/bin/busybox mkdir /proc
+/bin/busybox mount -t proc proc /proc
+echo "${FIRST_LINE} $(/bin/busybox cat /proc/cmdline)"
+/bin/busybox cat /more
+/bin/busybox poweroff -f
+`;
+  const initrd = cpio([
+    { kind: 'folder', path: 'bin' },
+    { kind: 'file', path: 'bin/busybox', bytes: readFileSync('/usr/bin/busybox'), executable: true },
+    { kind: 'file', path: 'init', bytes: Buffer.from(init), executable: true },
+  ]);
+  const second = cpio([
+    { kind: 'file', path: 'more', bytes: Buffer.from('SECOND-INITRD\n'), executable: false },
+  ]);
+  const kernel = readFileSync(new URL('../../.cache/assets/current/vmlinuz', import.meta.url));
+  return { vmlinuz: kernel, 'live/initrd.img': gzipSync(initrd, { level: 1 }), 'live/more.img': second };
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'peerboot-menu-'));
+  undo.push(() => rmSync(folder, { recursive: true, force: true }));
+  const path = makeFolder(join(folder, 'linux'), smallLinux());
+  const flags: EntryFlags = {
+    boot: 'linux',
+    kernel: 'vmlinuz',
+    initrd: ['live/initrd.img', 'live/more.img'],
+    cmdline: 'console=ttyS0 quiet panic=-1 fetch={files}/x -- --odd -w',
+    title: 'Rescue Linux',
+  };
+  await publishEntry(folder, { path, name: 'rescue', flags });
+  entries = await entriesOf(folder);
+});
+afterAll(async () => {
+  for (const end of undo.splice(0).reverse()) await end();
+});
+
+async function powerOn(options: Partial<MenusOptions> = {}) {
+  const peer = testPeer();
+  const menus = createMenus({
+    on: true,
+    rules: [],
+    images: () => peer.images,
+    bootEntries: () => entries.all,
+    files: entries.entries,
+    assignments: peer.assignments,
+    random: seededBytes(),
+    clock: peer.clock,
+    timers: systemTimers,
+    log: peer.log,
+    ...options,
+  });
+  const served = testPeer({ entries: entries.entries, menus });
+  const { port } = await served.http.start();
+  undo.push(() => served.http.stop());
+  const disk = biosLocalDisk(join(folder, `disk-${port}.img`));
+  const words = [
+    ...[
+      '-machine',
+      'q35,graphics=off',
+      '-accel',
+      'tcg,thread=multi',
+      '-m',
+      '384',
+      '-nodefaults',
+      '-no-reboot',
+    ],
+    ...[
+      '-display',
+      'none',
+      '-serial',
+      'stdio',
+      '-smbios',
+      'type=1,manufacturer=Acme,product=Till,serial=SN-1',
+    ],
+    ...['-netdev', `user,id=n,ipv6=off,bootfile=http://10.0.2.2:${port}/boot/start.ipxe`],
+    ...['-device', 'virtio-net-pci,netdev=n,mac=52:54:00:77:00:0a,bootindex=1'],
+    ...['-drive', `file=${disk},format=raw,if=none,id=d`, '-device', 'virtio-blk-pci,drive=d,bootindex=2'],
+  ];
+  const qemu: ChildProcess = spawn('qemu-system-x86_64', words, { stdio: ['pipe', 'pipe', 'inherit'] });
+  undo.push(() => qemu.kill('SIGKILL'));
+  let text = '';
+  qemu.stdout?.on('data', (bytes: Buffer) => {
+    text += bytes.toString('latin1');
+  });
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  const screen = () => text.replaceAll(/\x1b\[[0-9;=?]*[A-Za-z]/g, '').replaceAll(/[\x08\r]/g, '');
+  const shows = (wanted: string) =>
+    until(() => screen().includes(wanted), { ...LIMIT, what: `the screen shows ${wanted}` }).catch(
+      (error: Error) => {
+        throw new Error(`${error.message}; it shows:\n${screen().slice(-3000)}`);
+      },
+    );
+  return { served, screen, shows, type: (keys: string) => qemu.stdin?.write(keys) };
+}
+
+describe.concurrent('the menu', () => {
+  it('shows who the machine is and what there is, and boots the local disk when nobody presses a key', async () => {
+    const { screen, shows } = await powerOn();
+    await shows('Boot from the own disk');
+    await shows('Rescue Linux');
+    await shows('serial SN-1');
+    await shows('(7)');
+    await shows(LOCAL_MARKER);
+    expect(screen()).not.toMatch(/command not found|Invalid|usage:/i);
+  });
+
+  it('starts a Linux that was chosen, with both initrds and its parameters', async () => {
+    const { screen, served, shows, type } = await powerOn();
+    await shows('serial SN-1');
+    type(DOWN);
+    type('\r');
+    await shows('SECOND-INITRD');
+    const port = /http:\/\/10\.0\.2\.2:\d+/.exec(screen())?.[0];
+    expect(screen()).toContain(`fetch=${port}/boot/entries/rescue/1/x -- --odd -w`);
+    expect(served.machines.list()).toHaveLength(1);
+  });
+});

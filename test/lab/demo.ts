@@ -106,12 +106,13 @@ async function play(lab: Lab, options: DemoOptions, view: DemoView): Promise<Dem
   const { firmware } = options;
   if (firmware === 'secureboot' || firmware === 'arm64') await ensureHost(firmware, view.detail);
   const content = await prepareContent(view.step, view.detail, firmware === 'arm64' ? 'arm64' : 'x64');
-  view.step('opening the store: DHCP server, CDN, peer');
-  const cdn = await lab.startCdn(content.tree);
+  if (firmware === 'secureboot') view.step('signing the agent with a key that the machine’s firmware knows');
   const signed =
     firmware === 'secureboot'
       ? await signedAssets({ root: content.root, kernel: 'cloud' }, join(lab.folder, 'assets'))
       : undefined;
+  view.step('opening the store: DHCP server, CDN, peer');
+  const cdn = await lab.startCdn(content.tree);
   const peer = await lab.startPeer({
     origins: [cdn.base],
     root: content.root,

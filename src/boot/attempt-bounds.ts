@@ -52,6 +52,8 @@ export interface Vantage {
   readonly ours: () => readonly Ipv4[];
   /** Would we have answered this machine, and heard the offers of others? Then nobody's silence is ours to tell. */
   readonly judgesUnanswered: (mac: Mac | undefined) => boolean;
+  /** Of our HTTP, for remedies. */
+  readonly httpPort?: number | undefined;
 }
 
 /** Is it for this peer to judge: did the machine deal with it, or with nobody at all? */

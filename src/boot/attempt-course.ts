@@ -36,6 +36,8 @@ export interface Round {
   readonly startedMs: MonotonicMs;
   xid: number;
   discovers: number;
+  /** DISCOVERs before the first that arrived, where the machine says how many. */
+  unheard: number;
   /** By server, the first of each kind; bounded. */
   readonly offers: Offer[];
   /** The relay (giaddr) that its packets came through. */
@@ -155,6 +157,7 @@ export class Course {
     if (packet.giaddr !== ANY_ADDRESS) round.relay = packet.giaddr;
     const through = packet.giaddr === ANY_ADDRESS ? '' : ` through the relay ${packet.giaddr}`;
     if (type === 'DISCOVER') {
+      if (round.discovers === 0) this.#countUnheard(packet, now);
       round.discovers += 1;
       round.xid = packet.xid;
       this.note(`${KIND_NAMES[round.kind]} asked for an address and a boot server${through}`, now);
@@ -165,6 +168,13 @@ export class Course {
       this.address = wanted ?? this.address;
       this.note(`it took ${wanted ?? 'an address'} of ${round.chosen ?? 'a server'}${through}`, now);
     }
+  }
+
+  /** iPXE tells in `secs` (dhcp.c) how often it has sent, times four. */
+  #countUnheard({ secs }: DhcpPacket, now: MonotonicMs): void {
+    if (this.round.kind !== 'ipxe') return;
+    this.round.unheard = Math.max((secs >> 2) - 1, 0);
+    if (this.round.unheard > 0) this.note(`it had asked before, unheard (${this.round.unheard} times)`, now);
   }
 
   /** OFFER, ACK or NAK to this machine. */
@@ -281,6 +291,7 @@ function newRound(kind: RoundKind, xid: number, now: MonotonicMs): Round {
     startedMs: now,
     xid,
     discovers: 0,
+    unheard: 0,
     offers: [],
     relay: undefined,
     requests: 0,

@@ -93,11 +93,14 @@ export class BootAttempts {
         else this.#onReply(event, now);
         return;
       case 'check-in': {
-        const key =
-          event.macs.find((mac) => this.#find(mac) !== undefined) ??
-          (event.address === undefined ? undefined : this.#byAddress.get(event.address));
+        const key = this.#checksIn(event);
         const course = key === undefined ? undefined : this.#find(key);
         if (key === undefined || course === undefined) return;
+        // Its other cards are those that its firmware tried in vain before.
+        for (const mac of event.macs) {
+          const other = this.#find(mac);
+          if (other !== undefined && other !== course) this.#finish(mac, other, 'again', now);
+        }
         course.checkedIn = true;
         course.note('the agent checked in', now);
         this.#finish(key, course, 'done', now);
@@ -116,6 +119,13 @@ export class BootAttempts {
       default:
         this.#onFile(event, now);
     }
+  }
+
+  /** The attempt that the agent came of: of several cards the one that fetched files, else one that is known by address or MAC. */
+  #checksIn({ macs, address }: Observed & { kind: 'check-in' }): string | undefined {
+    const at = address === undefined ? undefined : this.#byAddress.get(address);
+    const keys = [...(at === undefined ? [] : [at]), ...macs].filter((key) => this.#find(key) !== undefined);
+    return keys.find((key) => this.#find(key)?.files.length !== 0) ?? keys[0];
   }
 
   #onRequest({ packet, target }: Observed & { kind: 'dhcp' }, now: MonotonicMs): void {
@@ -298,9 +308,10 @@ export class BootAttempts {
     this.#grown.delete(key);
     for (const address of course.addresses) this.#unmap(key, course, address);
     const ours = this.#vantage?.ours();
+    const httpPort = this.#vantage?.httpPort;
     if (this.#vantage !== undefined && !isOurs(course, this.#vantage)) return;
     const quietMs = now - course.lastMs;
-    this.#ended.push(judge(course, { by, quietMs, hearsCheckIn: this.#hearsCheckIn, ours }, now));
+    this.#ended.push(judge(course, { by, quietMs, hearsCheckIn: this.#hearsCheckIn, ours, httpPort }, now));
   }
 }
 

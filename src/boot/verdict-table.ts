@@ -1,4 +1,5 @@
 // How a finished attempt is judged: the first row that applies gives the verdict, so the order is part of the meaning.
+import { DEFAULT_HTTP_PORT } from '../api/routes.ts';
 import type { Ipv4 } from '../base/addresses.ts';
 import type { VendorClassName } from '../dhcp/pxe.ts';
 import type { Course, FetchedFile, Offer, Round, RoundKind } from './attempt-course.ts';
@@ -16,6 +17,8 @@ export interface Ending {
   readonly hearsCheckIn: boolean;
   /** Addresses of the peer that judges, which sees only what is asked of itself; undefined: everything is seen. */
   readonly ours: readonly Ipv4[] | undefined;
+  /** Of the site's boot hosts, for remedies; the usual one when absent. */
+  readonly httpPort?: number | undefined;
 }
 
 export interface Row {
@@ -207,7 +210,9 @@ export const VERDICT_TABLE: readonly Row[] = [
     remedy: ({ round }) =>
       round.refused || round.requests > 0
         ? `The DHCP server${round.chosen === undefined ? '' : ` ${round.chosen}`} did not confirm the address it offered: whoever runs it looks whether its range is used up or the machine is barred.`
-        : 'No DHCP server offered an address: whoever runs the network checks that the DHCP server runs, has free addresses, and is reached from this port of the switch.',
+        : round.unheard > 0
+          ? 'Its first questions did not get through, and nobody offered an address to the later ones: whoever runs the switch makes this an edge port (portfast), for one with spanning tree is silent for 30 s after the link is up; and looks at the DHCP server.'
+          : 'No DHCP server offered an address: whoever runs the network checks that the DHCP server runs, has free addresses, and is reached from this port of the switch.',
   },
   {
     verdict: 'nbp-aborted',
@@ -242,8 +247,8 @@ export const VERDICT_TABLE: readonly Row[] = [
     verdict: 'firewall',
     when: (course, ending) =>
       neverFetched(course, ending) || (course.file?.outcome === 'timed-out' && course.file.sentBytes === 0),
-    remedy: () =>
-      'The machine was told what to boot, and then nothing of it arrived: whoever runs the boot host or the switch opens UDP 67, 68, 69 and 4011 and TCP 8067 between them, in both directions (host firewall, DHCP snooping).',
+    remedy: (_, { httpPort = DEFAULT_HTTP_PORT }) =>
+      `The machine was told what to boot, and then nothing of it arrived: whoever runs the boot host or the switch opens UDP 67, 68, 69 and 4011 and TCP ${httpPort} between them, in both directions (host firewall, DHCP snooping).`,
   },
   {
     verdict: 'secure-boot-refused',
@@ -254,7 +259,10 @@ export const VERDICT_TABLE: readonly Row[] = [
   { verdict: 'unknown', when: () => true, remedy: remedyOfUnknown },
 ];
 
-function remedyOfUnanswered({ lastFile, nbpRan, round }: Course): string {
+function remedyOfUnanswered(
+  { lastFile, nbpRan, round }: Course,
+  { ours, httpPort = DEFAULT_HTTP_PORT }: Ending,
+): string {
   const file = lastFile?.answered === false ? lastFile : undefined;
   const server = file?.server ?? round.asked4011At;
   const via = file?.via.toUpperCase() ?? 'port 4011';
@@ -267,11 +275,14 @@ function remedyOfUnanswered({ lastFile, nbpRan, round }: Course): string {
   if (nbpRan && server === round.chosen) {
     return `What was loaded looks for its files at the DHCP server ${server}, which has none, as signed GRUB does: head office gives this machine another chain (iPXE, or a signed kernel image), or whoever runs that DHCP server lets it name the boot host as next-server.`;
   }
-  const others = proxies(round).filter((offer) => offer.server !== server);
+  // A peer on two networks offers on both, by an address each.
+  const host = (address: Ipv4 | undefined) =>
+    address !== undefined && ours?.includes(address) === true ? 'ours' : address;
+  const others = proxies(round).filter((offer) => host(offer.server) !== host(server));
   if (others.length > 0) {
     return `Several boot servers offered, and the machine followed ${server}, which does not answer (${via}): whoever runs that one stops it or starts all of its services.`;
   }
-  return `What the machine asks of ${server} (${via}) gets no answer: whoever runs that host starts the service there or opens UDP 67, 69, 4011 and TCP 8067 in the firewalls between.`;
+  return `What the machine asks of ${server} (${via}) gets no answer: whoever runs that host starts the service there or opens UDP 67, 69, 4011 and TCP ${httpPort} in the firewalls between.`;
 }
 
 function remedyOfUnknown(course: Course, ending: Ending): string {

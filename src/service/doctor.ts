@@ -16,6 +16,8 @@ export interface DoctorOptions {
   readonly openUdp: OpenUdp;
   /** Our own, to tell our answers from others'. */
   readonly addresses: () => readonly Ipv4[];
+  /** Of our HTTP, as remedies name it. */
+  readonly httpPort?: number;
   /** Are we a boot host, for this machine? What nobody answers is only a boot host's to tell. Absent: always. */
   readonly mayAnswer?: (mac: Mac | undefined) => boolean;
   /** What a DHCP server answered, heard on port 68. */
@@ -56,6 +58,7 @@ export function createDoctor(options: DoctorOptions): Doctor {
     hearsCheckIn: true,
     vantage: {
       ours: options.addresses,
+      httpPort: options.httpPort,
       judgesUnanswered: (mac) => listener !== undefined && (options.mayAnswer?.(mac) ?? true),
     },
   });
@@ -101,9 +104,16 @@ export function createDoctor(options: DoctorOptions): Doctor {
     if (!(packet instanceof WireError)) step({ kind: 'dhcp', packet, source, target });
   }
 
+  /** Of all cards of one machine; the one that booted, when several ended at once. */
+  function lastOf(macs: readonly string[]): Judged | undefined {
+    const found = macs.flatMap((mac) => last.get(mac as Mac) ?? []);
+    const booted = ({ verdict }: Judged) => Number(verdict === 'booted');
+    return found.sort((a, b) => b.wallMs - a.wallMs || booted(b) - booted(a))[0];
+  }
+
   /** An agent that comes after its attempt was judged proves that verdict wrong. */
   function correct(macs: readonly Mac[]): void {
-    const found = macs.flatMap((mac) => last.get(mac) ?? [])[0];
+    const found = lastOf(macs);
     if (found === undefined || found.verdict === 'booted') return;
     tell({
       ...found,
@@ -168,10 +178,7 @@ export function createDoctor(options: DoctorOptions): Doctor {
       await listener?.close();
       listener = undefined;
     },
-    verdictOf(macs) {
-      const found = macs.flatMap((mac) => last.get(mac as Mac) ?? []);
-      return found.sort((a, b) => b.wallMs - a.wallMs)[0];
-    },
+    verdictOf: lastOf,
     counts: () => ({ ...counts }),
     subscribe(hear) {
       listeners.add(hear);

@@ -32,6 +32,7 @@ interface Also {
   readonly xid?: number;
   readonly giaddr?: Ipv4;
   readonly number?: number;
+  readonly secs?: number;
   /** In place of the MAC. */
   readonly chaddr?: Uint8Array;
 }
@@ -70,7 +71,7 @@ export class Story {
     more: readonly (readonly [number, Uint8Array])[],
     fields: Partial<DhcpPacket> = {},
   ) {
-    const { xid, giaddr, number, chaddr } = this.#also;
+    const { xid, giaddr, number, secs, chaddr } = this.#also;
     return clientPacket({
       type,
       vendorClass: CLASSES[this.#who],
@@ -80,6 +81,7 @@ export class Story {
       fields: {
         ...(xid === undefined ? {} : { xid }),
         ...(giaddr === undefined ? {} : { giaddr }),
+        ...(secs === undefined ? {} : { secs }),
         ...(chaddr === undefined ? {} : { chaddr }),
         ...fields,
       },

@@ -37,6 +37,7 @@ import { createHttpService } from '../service/http-service.ts';
 import { createElsewhere } from '../service/imaged-elsewhere.ts';
 import { createLedger } from '../service/ledger.ts';
 import { createMachines, type Machines } from '../service/machines.ts';
+import { createMenus } from '../service/menus.ts';
 import { createNameAsker } from '../service/name-asker.ts';
 import { createOrderSync, shareAssignments } from '../service/orders.ts';
 import { createTftpService } from '../service/tftp-service.ts';
@@ -245,6 +246,18 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     unzstd,
     sha256,
   });
+  const menus = createMenus({
+    on: config.menu,
+    rules: config.menus,
+    images: () => catalogue.images(),
+    bootEntries: () => catalogue.bootEntries(),
+    files: entries,
+    assignments,
+    random: (count) => randomBytes(count),
+    clock,
+    timers,
+    log: part('menus'),
+  });
   let open = false;
   const http = createHttpService({
     port: config.httpPort,
@@ -254,6 +267,8 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     content,
     catalogue,
     entries,
+    menus,
+    unknown: config.unknown,
     machines: judgedMachines(machines, doctor),
     assignments,
     peerName: hostname(),

@@ -62,6 +62,7 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
   const records = new Map(store.elsewhere().map((record) => [record.ticket, record]));
   /** By the machine's id, which all boot hosts make alike of what it tells. */
   const named = new Map<string, NamedMachine>();
+  let byName: ReadonlyMap<string, readonly Namesake[]> | undefined;
   const heardFrom = new Map<string, { readonly run: string; readonly upTo: number }>();
   /** Since when a host has given no answer that can be believed, until that was said. */
   const unheard = new Map<string, { readonly sinceMs: MonotonicMs; said: boolean }>();
@@ -79,6 +80,7 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
       return;
     }
     records.set(record.ticket, record);
+    byName = undefined;
     // Only what is final is worth the disk: a `begun` comes again with the next question.
     if (record.state !== 'done') return;
     try {
@@ -115,6 +117,7 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
     const wallMs = clock.wallMs();
     for (const { ageMs, ...record } of answer.records) keep({ ...record, wallMs: wallMs - ageMs });
     for (const one of answer.names ?? []) {
+      byName = undefined;
       named.delete(one.machine);
       const [oldest] = named.keys();
       if (named.size >= MOST_RECORDS && oldest !== undefined) named.delete(oldest);
@@ -153,10 +156,20 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
       .sort((a, b) => b.wallMs - a.wallMs);
   }
 
-  function* namesakes(): Iterable<Namesake & { readonly name: string }> {
+  /** Every name there, in lower case, with whose it is; made anew after each change, since all machines are looked up when they are listed. */
+  function namesakes(): ReadonlyMap<string, readonly Namesake[]> {
+    if (byName !== undefined) return byName;
+    const made = new Map<string, Namesake[]>();
+    const add = (name: string, one: Namesake) => {
+      const all = made.get(name.toLowerCase());
+      if (all === undefined) made.set(name.toLowerCase(), [one]);
+      else all.push(one);
+    };
     for (const { identity, name } of records.values())
-      if (name !== undefined) yield { identity, name, isImaged: true };
-    for (const { identity, name } of named.values()) yield { identity, name, isImaged: false };
+      if (name !== undefined) add(name, { identity, isImaged: true });
+    for (const { identity, name } of named.values()) add(name, { identity, isImaged: false });
+    byName = made;
+    return made;
   }
   const isOther = (machine: Facts, { identity }: Namesake) =>
     likeness(machine, { depth: 'whole', identity }) === 'other';
@@ -165,16 +178,15 @@ export function createElsewhere(options: ElsewhereOptions): Elsewhere {
     about,
     namesBut: (machine) =>
       Array.from(namesakes())
-        .filter((one) => isOther(machine, one))
-        .map(({ name }) => name.toLowerCase()),
-    namesake(machine, wanted) {
-      const lower = wanted.toLowerCase();
-      for (const one of namesakes())
-        if (one.name.toLowerCase() === lower && isOther(machine, one)) return one;
-      return undefined;
-    },
+        .filter(([, all]) => all.some((one) => isOther(machine, one)))
+        .map(([name]) => name),
+    namesake: (machine, name) =>
+      namesakes()
+        .get(name.toLowerCase())
+        ?.find((one) => isOther(machine, one)),
     note: keep,
     forget(machine) {
+      byName = undefined;
       for (const { ticket } of about(machine)) {
         records.delete(ticket);
         store.dropElsewhere(ticket);

@@ -1,6 +1,7 @@
 // Presence in a site of 200: what one real peer spends on it in CPU and bytes, beside the same peer in a site of two.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { LOOK_EVERY_MS } from '../src/io/beacon-sockets.ts';
 import { BEAT_MS, LARGE_SITE, sparseMs } from '../src/swarm/beacon-pace.ts';
 import { type Running, run, start } from '../test/lab/process.ts';
 import { addressOf, createPresenceLan } from '../test/support/presence-lan.ts';
@@ -48,9 +49,8 @@ async function measure(peers: number): Promise<Figures> {
     const crowdSpace = await lan.host('crowd', 2, [1]);
     for (let i = 3; i <= peers; i++)
       await run('ip', ['-n', crowdSpace, 'addr', 'add', `${addressOf(i, 1)}/24`, 'dev', 'eth1']);
-    const one = start(process.execPath, [CHILD, JSON.stringify({ id: '11'.repeat(8) })], {
-      namespace: space,
-    });
+    const job = { id: '11'.repeat(8), lookEveryMs: LOOK_EVERY_MS };
+    const one = start(process.execPath, [CHILD, JSON.stringify(job)], { namespace: space });
     running.push(one);
     const hearing = start(process.execPath, [HEARING, addressOf(1, 1)], { namespace: space });
     running.push(hearing);

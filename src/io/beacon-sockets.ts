@@ -25,7 +25,7 @@ export interface BeaconSocketsOptions {
   readonly lookEveryMs?: number;
 }
 
-const LOOK_EVERY_MS = 3_000;
+export const LOOK_EVERY_MS = 3_000;
 /** Beacons of some hundred peers during a stall of seconds. */
 const RECEIVE_BUFFER_BYTES = 512 * 1024;
 const LOG_LINES_PER_SECOND = 1;

@@ -67,6 +67,7 @@ export class BeaconTable {
   readonly #mostPerAddress: number;
   #view: readonly SitePeer[] | undefined;
   #ring: readonly HeardPeer[] | undefined;
+  #changes = 0;
 
   constructor(most = MOST_PEERS, mostPerAddress = MOST_PER_ADDRESS) {
     this.#most = most;
@@ -75,6 +76,11 @@ export class BeaconTable {
 
   get size(): number {
     return this.#peers.size;
+  }
+
+  /** Counts whatever changes who listens to whom: who is there, who is settled, who has been warned of. */
+  get changes(): number {
+    return this.#changes;
   }
 
   get(id: PeerId): HeardPeer | undefined {
@@ -136,6 +142,7 @@ export class BeaconTable {
     };
     this.#peers.set(peer.id, peer);
     this.#ring = undefined;
+    this.#changes += 1;
     this.quick.insert(peer);
     return peer;
   }
@@ -145,6 +152,7 @@ export class BeaconTable {
     this.#listOf(peer).remove(peer);
     this.#view = undefined;
     this.#ring = undefined;
+    this.#changes += 1;
   }
 
   /** Its silence counts from `silentFrom` on, at the earliest, and by the patience of that list. */
@@ -162,8 +170,12 @@ export class BeaconTable {
     list.remove(peer);
     peer.silentFrom = now;
     peer.probes = 0;
+    if (peer.warnings > 0) this.#changes += 1;
     peer.warnings = 0;
-    peer.settled ||= now - peer.knownSince >= SETTLED_MS;
+    if (!peer.settled && now - peer.knownSince >= SETTLED_MS) {
+      peer.settled = true;
+      this.#changes += 1;
+    }
     list.insert(peer);
     const path = findPath(peer, from) ?? addPath(peer, from, now);
     path.heardAt = now;
@@ -174,8 +186,14 @@ export class BeaconTable {
     return path;
   }
 
+  warned(peer: HeardPeer): void {
+    peer.warnings += 1;
+    this.#changes += 1;
+  }
+
   /** We were deaf for so long: nobody is to blame for not having been heard. */
   forgive(ms: number): void {
+    this.#changes += 1;
     for (const peer of this.#peers.values()) {
       peer.silentFrom += ms;
       peer.probes = 0;

@@ -30,6 +30,7 @@ export class Watch {
   #large = false;
   #settled = 0;
   #slow: Patience = slowPatience(0);
+  #seen = '';
   readonly #watched = new Set<HeardPeer>();
   #watchers: readonly HeardPeer[] = [];
 
@@ -62,6 +63,10 @@ export class Watch {
 
   /** Looks round: `direct` are those that get each of our beats by unicast, and give us theirs. */
   regroup(self: PeerId, direct: ReadonlyMap<BeaconEndpoint, boolean>, now: MonotonicMs): void {
+    // Direct ones also come and go by time.
+    const seen = direct.size === 0 ? `${this.#table.changes} ${self}` : '';
+    if (seen !== '' && seen === this.#seen) return;
+    this.#seen = seen;
     this.#settled = 0;
     for (const { settled } of this.#table.all()) this.#settled += Number(settled);
     this.#large = this.#settled > (this.#large ? SMALL_SITE : LARGE_SITE - 1);
@@ -90,7 +95,7 @@ export class Watch {
   /** Those of ours that are to be suspected aloud now. */
   due(now: MonotonicMs): readonly HeardPeer[] {
     const due = [...this.#watched].filter((peer) => now >= warnAt(peer));
-    for (const peer of due) peer.warnings += 1;
+    for (const peer of due) this.#table.warned(peer);
     return due;
   }
 

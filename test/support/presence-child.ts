@@ -13,6 +13,8 @@ export interface PresenceJob {
   readonly label?: string;
   readonly tags?: readonly string[];
   readonly told?: readonly string[];
+  /** For new interfaces: often, unless it is measured. */
+  readonly lookEveryMs?: number;
 }
 
 const job = JSON.parse(process.argv[2] ?? '{}') as PresenceJob;
@@ -30,7 +32,7 @@ const presence = createPresence({
     unfit: [],
     crossing: [],
   },
-  openNet: beaconSockets({ interfaces: hostInterfaces, lookEveryMs: 500 }),
+  openNet: beaconSockets({ interfaces: hostInterfaces, lookEveryMs: job.lookEveryMs ?? 500 }),
   random: { next: Math.random },
   clock: systemClock,
   timers: systemTimers,

@@ -34,8 +34,3 @@ export const FirmwareFacts = z.object({
   secureBoot: z.array(SecureBootFact).max(MOST_SECURE_BOOT),
 });
 export type FirmwareFacts = z.infer<typeof FirmwareFacts>;
-
-/** What the proof of an answer is about: the question's number, and every byte (io/order-proof). */
-export function firmwareProofText(nonce: string, body: string): string {
-  return `firmware ${nonce} ${body}`;
-}

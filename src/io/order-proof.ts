@@ -1,6 +1,5 @@
 // Proves that a question or an answer between boot hosts comes from one that has the site's admin token, which never travels itself.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { firmwareProofText } from '../api/firmware.ts';
 import { machineProofText, type NameWish } from '../api/machines.ts';
 import { ORDER_PROOF_HEADER, ROUTES } from '../api/routes.ts';
 import type { Ipv4 } from '../base/addresses.ts';
@@ -26,14 +25,10 @@ export function askOrders(host: Host, prove: (text: string) => string): Promise<
   });
 }
 
-/** What another boot host has learnt of firmwares, in JSON; `prove` absent: whoever answers there is believed. */
+/** What another boot host has learnt of firmwares; without a token whoever answers there is believed. */
 export function askFirmware(host: Host, prove: ((text: string) => string) | undefined): Promise<unknown> {
-  return askProved(host, ROUTES.siteFirmware, {
-    ask: () => ({}),
-    ...(prove === undefined
-      ? {}
-      : { wanted: (nonce: string, body: string) => prove(firmwareProofText(nonce, body)) }),
-  });
+  const path = ROUTES.siteFirmware;
+  return askProved(host, path, prove === undefined ? { ask: () => ({}) } : machineProofs(path, prove));
 }
 
 /** What another boot host has imaged and named; without a token whoever answers there is believed. */

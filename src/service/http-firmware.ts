@@ -1,30 +1,22 @@
 // What this peer has learnt of firmwares, over HTTP: for the site's other boot hosts, and for administrators, who may have it forgotten.
 import type { FastifyInstance } from 'fastify';
-import { type FirmwareFacts, firmwareProofText } from '../api/firmware.ts';
-import { ORDER_PROOF_HEADER, ROUTES } from '../api/routes.ts';
+import type { FirmwareFacts } from '../api/firmware.ts';
+import { ROUTES } from '../api/routes.ts';
 import { PeerbootError } from '../base/errors.ts';
+import { answerProved, requireProof } from './http-shared-machines.ts';
 
 export interface FirmwareForHttp {
   facts(): FirmwareFacts;
   forget(what: string | undefined): number;
-  /** With the admin token that the boot hosts share: see io/order-proof. Absent: nobody asks for a proof here. */
+  /** With the admin token that the boot hosts share: see io/order-proof. Absent: it is told to all. */
   readonly prove?: ((text: string) => string) | undefined;
 }
 
-/**
- * Open to all: it tells no more than the machines themselves do on the wire. The proof is for the asker, who must not let just
- * anybody say how machines are answered.
- */
+/** Where there is a token, only who has it is told, and believed. */
 export function firmwareSiteRoute(app: FastifyInstance, { facts, prove }: FirmwareForHttp): void {
-  app.get<{ Querystring: { nonce?: string } }>(ROUTES.siteFirmware, (request, reply) => {
-    const { nonce = '' } = request.query;
-    const body = JSON.stringify(facts());
-    if (prove !== undefined && /^[0-9a-f]{32}$/.test(nonce)) {
-      reply.header(ORDER_PROOF_HEADER, prove(firmwareProofText(nonce, body)));
-    }
-    return reply
-      .headers({ 'cache-control': 'no-store', 'content-type': 'application/json; charset=utf-8' })
-      .send(body);
+  app.get(ROUTES.siteFirmware, (request, reply) => {
+    if (prove !== undefined) requireProof(request, prove, ROUTES.siteFirmware, '');
+    return answerProved(request, reply, prove, ROUTES.siteFirmware, facts());
   });
 }
 

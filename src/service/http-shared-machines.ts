@@ -20,7 +20,7 @@ export function sharedMachineRoutes(app: FastifyInstance, { machines, prove }: S
     const since = /^\d{1,12}$/.test(request.query.since ?? '') ? Number(request.query.since) : 0;
     const path = `${ROUTES.siteImaged}?since=${since}`;
     if (prove !== undefined) requireProof(request, prove, path, '');
-    return answer(request, reply, prove, path, machines.imaged(since));
+    return answerProved(request, reply, prove, path, machines.imaged(since));
   });
 
   if (prove === undefined) return;
@@ -28,7 +28,7 @@ export function sharedMachineRoutes(app: FastifyInstance, { machines, prove }: S
     // What was sent is what JSON makes of it: the asker wrote it the same way.
     requireProof(request, prove, ROUTES.siteName, JSON.stringify(request.body));
     const name = machines.nameFor(checked(NameWish, request.body));
-    return answer(request, reply, prove, ROUTES.siteName, name === undefined ? {} : { name });
+    return answerProved(request, reply, prove, ROUTES.siteName, name === undefined ? {} : { name });
   });
 }
 
@@ -37,7 +37,8 @@ function nonceOf(request: FastifyRequest): string {
   return /^[0-9a-f]{32}$/.test(nonce) ? nonce : '';
 }
 
-function requireProof(
+/** Refuses whoever does not prove that it has the admin token of this site. */
+export function requireProof(
   request: FastifyRequest,
   prove: (text: string) => string,
   path: string,
@@ -53,7 +54,8 @@ function requireProof(
   );
 }
 
-function answer(
+/** Proved for this question, where there is a token. */
+export function answerProved(
   request: FastifyRequest,
   reply: FastifyReply,
   prove: ((text: string) => string) | undefined,

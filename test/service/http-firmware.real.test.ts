@@ -1,4 +1,4 @@
-// What boot hosts learnt of firmwares over real HTTP: open to all, believed when it is proved, forgotten by administrators.
+// What boot hosts learnt of firmwares over real HTTP: told and believed where the token is proved, forgotten by administrators.
 import { afterEach, expect, it } from 'vitest';
 import type { FirmwareFacts } from '../../src/api/firmware.ts';
 import { ROUTES } from '../../src/api/routes.ts';
@@ -33,8 +33,8 @@ it.each([
   ['a boot host with the same token is believed', TOKEN, TOKEN, true],
   ['one with another token is not', 'another one', TOKEN, false],
   ['one without a token is not, where there is one', undefined, TOKEN, false],
-  ['where there is no token, every boot host is', TOKEN, undefined, true],
-  ['and so it is where nobody has one', undefined, undefined, true],
+  ['one with a token tells nothing to one without', TOKEN, undefined, false],
+  ['where nobody has a token every boot host is believed', undefined, undefined, true],
 ])('%s', async (_, theirs, ours, isBelieved) => {
   const prove = ours === undefined ? undefined : createProver(ours);
   expect(await askFirmware(await host(theirs), prove)).toEqual(isBelieved ? FACTS : undefined);
@@ -42,7 +42,11 @@ it.each([
 
 it('an answer that was proved to another question is not believed, and a dead host is no error', async () => {
   const { http } = testPeer({
-    firmware: { facts: () => FACTS, forget: () => 0, prove: () => createProver(TOKEN)('firmware 00 {}') },
+    firmware: {
+      facts: () => FACTS,
+      forget: () => 0,
+      prove: (text) => createProver(TOKEN)(text.includes(' ask ') ? text : 'another answer'),
+    },
   });
   const { port } = await http.start();
   const address = '127.0.0.1' as Ipv4;

@@ -1,6 +1,5 @@
 // A store's network in namespaces of its own: a switch, a DHCP server's place, peers, and a CDN behind a WAN line.
-import { randomBytes } from 'node:crypto';
-import { layCable } from '../support/veth.ts';
+import { inNamespaces } from '../support/namespaces.ts';
 import { run } from './process.ts';
 
 /** Everything is inside 10.77.0.0/16, in namespaces: the machine's own network is never touched. */
@@ -34,87 +33,52 @@ export interface StoreNetwork {
   remove(): Promise<void>;
 }
 
-export async function createStoreNetwork(): Promise<StoreNetwork> {
-  const id = `pb-${randomBytes(3).toString('hex')}`;
-  const name = (part: string) => `${id}-${part}`;
-  const [switchNamespace, dhcpNamespace, peerNamespace, cdnNamespace] = ['sw', 'dhcp', 'peer', 'cdn'].map(
-    name,
-  ) as [string, string, string, string];
-  const made: string[] = [];
-  const inside = (namespace: string, ...words: string[]) => run('ip', ['-n', namespace, ...words]);
+export function createStoreNetwork(): Promise<StoreNetwork> {
+  return inNamespaces(async (spaces) => {
+    const switchNamespace = await spaces.add('sw');
+    await spaces.addBridge(switchNamespace);
+    const place = async (part: string, address: string) => {
+      const namespace = await spaces.add(part);
+      await spaces.plug(namespace, switchNamespace, { port: `p-${part}`, address: `${address}/24` });
+      // Checksums left to a card that is not there would be refused by the guests' firmware.
+      await run('ip', ['netns', 'exec', namespace, 'ethtool', '-K', 'eth0', 'tx', 'off']);
+      return namespace;
+    };
+    const dhcpNamespace = await place('dhcp', ADDRESSES.dhcpServer);
+    await spaces.ip(dhcpNamespace, 'addr add fd77::1/64 dev eth0 nodad');
+    const peerNamespace = await place('peer', ADDRESSES.peer);
+    const cdnNamespace = await spaces.add('cdn');
+    const layWan = async (namespace: string, address: string, cdnLink: string, cdnAddress: string) => {
+      await spaces.cable(namespace, 'wan0', cdnNamespace, cdnLink);
+      for (const [end, link, own] of [
+        [namespace, 'wan0', address],
+        [cdnNamespace, cdnLink, cdnAddress],
+      ] as const) {
+        await spaces.ip(end, `addr add ${own}/24 dev ${link}`);
+        await spaces.ip(end, `link set ${link} up`);
+      }
+    };
+    await layWan(peerNamespace, ADDRESSES.peerWan, 'eth0', ADDRESSES.cdn);
 
-  const addNamespace = async (namespace: string) => {
-    await run('ip', ['netns', 'add', namespace]);
-    made.push(namespace);
-    await inside(namespace, 'link', 'set', 'lo', 'up');
-  };
-  const plug = async (namespace: string, port: string, address: string) => {
-    await layCable(namespace, 'eth0', switchNamespace, port);
-    await inside(switchNamespace, 'link', 'set', port, 'master', 'br0', 'up');
-    await inside(namespace, 'addr', 'add', `${address}/24`, 'brd', '+', 'dev', 'eth0');
-    await inside(namespace, 'link', 'set', 'eth0', 'up');
-    // Checksums left to a card that is not there would be refused by the guests' firmware.
-    await run('ip', ['netns', 'exec', namespace, 'ethtool', '-K', 'eth0', 'tx', 'off']);
-  };
-  const remove = async () => {
-    for (const namespace of made.reverse()) await run('ip', ['netns', 'del', namespace]).catch(() => '');
-  };
-
-  try {
-    for (const namespace of [switchNamespace, dhcpNamespace, peerNamespace, cdnNamespace])
-      await addNamespace(namespace);
-    await inside(switchNamespace, 'link', 'add', 'br0', 'type', 'bridge', 'forward_delay', '0');
-    await inside(switchNamespace, 'link', 'set', 'br0', 'up');
-    await plug(dhcpNamespace, 'p-dhcp', ADDRESSES.dhcpServer);
-    await inside(dhcpNamespace, 'addr', 'add', 'fd77::1/64', 'dev', 'eth0', 'nodad');
-    await plug(peerNamespace, 'p-peer', ADDRESSES.peer);
-    await inside(
+    let taps = 0;
+    return {
+      id: spaces.id,
+      switchNamespace,
+      dhcpNamespace,
       peerNamespace,
-      'link',
-      'add',
-      'wan0',
-      'type',
-      'veth',
-      'peer',
-      'name',
-      'eth0',
-      'netns',
       cdnNamespace,
-    );
-    await inside(peerNamespace, 'addr', 'add', `${ADDRESSES.peerWan}/24`, 'dev', 'wan0');
-    await inside(peerNamespace, 'link', 'set', 'wan0', 'up');
-    await inside(cdnNamespace, 'addr', 'add', `${ADDRESSES.cdn}/24`, 'dev', 'eth0');
-    await inside(cdnNamespace, 'link', 'set', 'eth0', 'up');
-  } catch (error) {
-    await remove();
-    throw error;
-  }
-
-  let taps = 0;
-  return {
-    id,
-    switchNamespace,
-    dhcpNamespace,
-    peerNamespace,
-    cdnNamespace,
-    async addSecondPeer() {
-      const namespace = name('peer2');
-      await addNamespace(namespace);
-      await plug(namespace, 'p-peer2', ADDRESSES.secondPeer);
-      await layCable(namespace, 'wan0', cdnNamespace, 'eth1');
-      await inside(cdnNamespace, 'addr', 'add', `${ADDRESSES.cdnSecond}/24`, 'dev', 'eth1');
-      await inside(cdnNamespace, 'link', 'set', 'eth1', 'up');
-      await inside(namespace, 'addr', 'add', `${ADDRESSES.secondPeerWan}/24`, 'dev', 'wan0');
-      await inside(namespace, 'link', 'set', 'wan0', 'up');
-      await inside(namespace, 'route', 'add', ADDRESSES.cdn, 'via', ADDRESSES.cdnSecond);
-      return { namespace, address: ADDRESSES.secondPeer };
-    },
-    async addTap() {
-      const tap = `tap${taps++}`;
-      await inside(switchNamespace, 'tuntap', 'add', 'dev', tap, 'mode', 'tap');
-      await inside(switchNamespace, 'link', 'set', tap, 'master', 'br0', 'up');
-      return tap;
-    },
-    remove,
-  };
+      async addSecondPeer() {
+        const namespace = await place('peer2', ADDRESSES.secondPeer);
+        await layWan(namespace, ADDRESSES.secondPeerWan, 'eth1', ADDRESSES.cdnSecond);
+        await spaces.ip(namespace, `route add ${ADDRESSES.cdn} via ${ADDRESSES.cdnSecond}`);
+        return { namespace, address: ADDRESSES.secondPeer };
+      },
+      async addTap() {
+        const tap = `tap${taps++}`;
+        await spaces.ip(switchNamespace, `tuntap add dev ${tap} mode tap`);
+        await spaces.ip(switchNamespace, `link set ${tap} master br0 up`);
+        return tap;
+      },
+    };
+  });
 }

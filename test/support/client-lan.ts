@@ -1,9 +1,9 @@
 // A LAN for crowds of emulated machines: a store's DHCP server with a large pool, a peer's place, and the place that the machines boot at.
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Running, run, start } from '../lab/process.ts';
+import { inNamespaces } from './namespaces.ts';
 import { until } from './until.ts';
 
 export const PEERBOOT = fileURLToPath(new URL('../../bin/peerboot.js', import.meta.url));
@@ -22,62 +22,37 @@ export interface ClientLan {
   remove(): Promise<void>;
 }
 
-export async function createClientLan(): Promise<ClientLan> {
-  const id = `pb-${randomBytes(3).toString('hex')}`;
-  const [hub, dhcp, peer, clients] = ['hub', 'dhcp', 'peer', 'cli'].map((part) => `${id}-${part}`) as [
-    string,
-    string,
-    string,
-    string,
-  ];
-  const made: string[] = [];
-  const ip = (namespace: string, words: string) => run('ip', ['-n', namespace, ...words.split(' ')]);
-  const remove = async () => {
-    for (const name of made.splice(0).reverse()) await run('ip', ['netns', 'del', name]).catch(() => '');
-  };
-  const plug = async (namespace: string, address: string) => {
-    const port = namespace.slice(id.length + 1);
-    await ip(namespace, `link add eth0 type veth peer name ${port} netns ${hub}`);
-    await ip(hub, `link set ${port} master br0 up`);
-    await ip(namespace, `addr add ${address}/22 brd + dev eth0`);
-    await ip(namespace, 'link set eth0 up');
-  };
-  try {
-    for (const name of [hub, dhcp, peer, clients]) {
-      await run('ip', ['netns', 'add', name]);
-      made.push(name);
-      await ip(name, 'link set lo up');
-    }
-    await ip(hub, 'link add br0 type bridge forward_delay 0 mcast_snooping 0');
-    await ip(hub, 'link set br0 up');
-    await plug(dhcp, DHCP_ADDRESS);
-    await plug(peer, PEER_ADDRESS);
-    await plug(clients, '10.77.0.9');
-  } catch (error) {
-    await remove();
-    throw error;
-  }
-  return {
-    peer,
-    clients,
-    async startDhcpServer() {
-      const server = start(
-        'dnsmasq',
-        [
-          ...['--keep-in-foreground', '--conf-file=/dev/null', '--port=0', '--interface=eth0'],
-          ...['--bind-interfaces', '--no-ping', '--leasefile-ro', '--log-facility=-', '--user=root'],
-          ...['--dhcp-lease-max=2000', `--dhcp-range=${POOL.join(',')},${MASK},1h`],
-        ],
-        { namespace: dhcp },
-      );
-      await server.log.waitFor((line) => (line.includes('IP range') ? line : undefined), {
-        timeoutMs: 10_000,
-        what: 'dnsmasq serves its range',
-      });
-      return server;
-    },
-    remove,
-  };
+export function createClientLan(): Promise<ClientLan> {
+  return inNamespaces(async (spaces) => {
+    const hub = await spaces.add('hub');
+    await spaces.addBridge(hub);
+    const place = async (part: string, address: string) => {
+      const namespace = await spaces.add(part);
+      await spaces.plug(namespace, hub, { address: `${address}/22` });
+      return namespace;
+    };
+    const dhcp = await place('dhcp', DHCP_ADDRESS);
+    return {
+      peer: await place('peer', PEER_ADDRESS),
+      clients: await place('cli', '10.77.0.9'),
+      async startDhcpServer() {
+        const server = start(
+          'dnsmasq',
+          [
+            ...['--keep-in-foreground', '--conf-file=/dev/null', '--port=0', '--interface=eth0'],
+            ...['--bind-interfaces', '--no-ping', '--leasefile-ro', '--log-facility=-', '--user=root'],
+            ...['--dhcp-lease-max=2000', `--dhcp-range=${POOL.join(',')},${MASK},1h`],
+          ],
+          { namespace: dhcp },
+        );
+        await server.log.waitFor((line) => (line.includes('IP range') ? line : undefined), {
+          timeoutMs: 10_000,
+          what: 'dnsmasq serves its range',
+        });
+        return server;
+      },
+    };
+  });
 }
 
 /** A folder of boot files with made-up content, as large as the real ones are where that matters. */

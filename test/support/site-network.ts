@@ -1,6 +1,6 @@
 // A site of many endpoints on equal shaped links, in namespaces of its own: one switch, one shaped and counted WAN line.
-import { randomBytes } from 'node:crypto';
 import { run } from '../lab/process.ts';
+import { inNamespaces } from './namespaces.ts';
 
 /** One endpoint: its network namespace, and its address on the switch. */
 export interface SiteEndpoint {
@@ -69,53 +69,30 @@ async function counters({ namespace, device }: Interface) {
 
 /** All in namespaces below 10.77.0.0/16; `remove` takes everything away, and a failed creation leaves nothing. */
 export async function createSiteNetwork(options: SiteNetworkOptions): Promise<SiteNetwork> {
-  const id = `pb-${randomBytes(3).toString('hex')}`;
-  const name = (part: string) => `${id}-${part}`;
-  const [hub, router, cdn] = [name('hub'), name('gw'), name('cdn')];
-  const endpoints = Array.from({ length: options.endpoints }, (_, index) => ({
-    namespace: name(`e${index + 1}`),
-    address: `${LAN}.${11 + index}`,
-  }));
-  const head = { namespace: cdn, address: HEAD };
-  const ip = (namespace: string, words: string) => run('ip', ['-n', namespace, ...words.split(' ')]);
-  const port = (endpoint: SiteEndpoint) => endpoint.namespace.slice(id.length + 1);
+  return inNamespaces(async (spaces) => {
+    const ip = (namespace: string, words: string) => spaces.ip(namespace, words);
+    const [hub, router, cdn] = [await spaces.add('hub'), await spaces.add('gw'), await spaces.add('cdn')];
+    const port = (endpoint: SiteEndpoint) => endpoint.namespace.slice(spaces.id.length + 1);
+    const shape = async (endpoint: SiteEndpoint, megabits: number | undefined) => {
+      await shapeOne({ namespace: endpoint.namespace, device: 'eth0' }, megabits);
+      await shapeOne({ namespace: hub, device: port(endpoint) }, megabits);
+    };
+    const shapeWan = async (megabits: number | undefined) => {
+      await shapeOne({ namespace: cdn, device: 'eth0' }, megabits);
+      await shapeOne({ namespace: router, device: 'wan0' }, megabits);
+    };
 
-  const made: string[] = [];
-  const remove = async () => {
-    for (const namespace of made.splice(0).reverse())
-      await run('ip', ['netns', 'del', namespace]).catch(() => '');
-  };
-  const plug = async (namespace: string, hubPort: string, address: string) => {
-    await ip(namespace, `link add eth0 type veth peer name ${hubPort} netns ${hub}`);
-    await ip(hub, `link set ${hubPort} master br0 up`);
-    await ip(namespace, `addr add ${address}/24 brd + dev eth0`);
-    await ip(namespace, 'link set eth0 up');
-  };
-  const shape = async (endpoint: SiteEndpoint, megabits: number | undefined) => {
-    await shapeOne({ namespace: endpoint.namespace, device: 'eth0' }, megabits);
-    await shapeOne({ namespace: hub, device: port(endpoint) }, megabits);
-  };
-  const shapeWan = async (megabits: number | undefined) => {
-    await shapeOne({ namespace: cdn, device: 'eth0' }, megabits);
-    await shapeOne({ namespace: router, device: 'wan0' }, megabits);
-  };
-
-  try {
-    for (const namespace of [hub, router, cdn, ...endpoints.map((endpoint) => endpoint.namespace)]) {
-      await run('ip', ['netns', 'add', namespace]);
-      made.push(namespace);
-      await ip(namespace, 'link set lo up');
-    }
-    // Snooping would drop multicast that nobody has asked a querier for: a plain switch sends it everywhere.
-    await ip(hub, 'link add br0 type bridge forward_delay 0 mcast_snooping 0');
-    await ip(hub, 'link set br0 up');
-    await plug(router, 'gw', `${LAN}.1`);
-    for (const endpoint of endpoints) {
-      await plug(endpoint.namespace, port(endpoint), endpoint.address);
+    await spaces.addBridge(hub);
+    await spaces.plug(router, hub, { address: `${LAN}.1/24` });
+    const endpoints: SiteEndpoint[] = [];
+    for (let index = 0; index < options.endpoints; index++) {
+      const endpoint = { namespace: await spaces.add(`e${index + 1}`), address: `${LAN}.${11 + index}` };
+      endpoints.push(endpoint);
+      await spaces.plug(endpoint.namespace, hub, { address: `${endpoint.address}/24` });
       await ip(endpoint.namespace, `route add default via ${LAN}.1`);
       if (options.linkMegabits !== undefined) await shape(endpoint, options.linkMegabits);
     }
-    await ip(router, `link add wan0 type veth peer name eth0 netns ${cdn}`);
+    await spaces.cable(router, 'wan0', cdn, 'eth0');
     await ip(router, `addr add ${ROUTER_WAN}/24 dev wan0`);
     await ip(router, 'link set wan0 up');
     await ip(cdn, `addr add ${HEAD}/24 dev eth0`);
@@ -123,22 +100,18 @@ export async function createSiteNetwork(options: SiteNetworkOptions): Promise<Si
     await ip(cdn, `route add ${LAN}.0/24 via ${ROUTER_WAN}`);
     await run('ip', ['netns', 'exec', router, 'sysctl', '-qw', 'net.ipv4.ip_forward=1']);
     if (options.wanMegabits !== undefined) await shapeWan(options.wanMegabits);
-  } catch (error) {
-    await remove();
-    throw error;
-  }
 
-  return {
-    id,
-    endpoints,
-    head,
-    shape,
-    shapeWan,
-    // Looked at before any route; what is for the router itself (priority 0) still arrives.
-    cutWan: () => ip(router, 'rule add priority 1 blackhole').then(() => {}),
-    mendWan: () => ip(router, 'rule del priority 1').then(() => {}),
-    wanBytes: async () => (await counters({ namespace: router, device: 'wan0' })).received,
-    traffic: (endpoint) => counters({ namespace: endpoint.namespace, device: 'eth0' }),
-    remove,
-  };
+    return {
+      id: spaces.id,
+      endpoints,
+      head: { namespace: cdn, address: HEAD },
+      shape,
+      shapeWan,
+      // Looked at before any route; what is for the router itself (priority 0) still arrives.
+      cutWan: () => ip(router, 'rule add priority 1 blackhole').then(() => {}),
+      mendWan: () => ip(router, 'rule del priority 1').then(() => {}),
+      wanBytes: async () => (await counters({ namespace: router, device: 'wan0' })).received,
+      traffic: (endpoint: SiteEndpoint) => counters({ namespace: endpoint.namespace, device: 'eth0' }),
+    };
+  });
 }

@@ -8,7 +8,7 @@ import type { Ipv4 } from '../../src/base/addresses.ts';
 import type { TftpStats } from '../../src/service/tftp-service.ts';
 import type { TftpLimits } from '../../src/tftp/admission.ts';
 import { type Running, run, start } from '../lab/process.ts';
-import { layCable } from './veth.ts';
+import { inNamespaces } from './namespaces.ts';
 
 export interface TftpServerOrder {
   readonly folder: string;
@@ -59,46 +59,33 @@ export interface LossyLink {
   remove(): Promise<void>;
 }
 
-export async function createLossyLink(): Promise<LossyLink> {
-  const id = `pb-${randomBytes(3).toString('hex')}`;
-  const names = { server: `${id}-tftp`, client: `${id}-pxe` };
-  const ip = (...words: string[]) => run('ip', words);
-  const nft = (name: string, ...words: string[]) => ip('netns', 'exec', name, 'nft', ...words);
-  const remove = async () => {
-    for (const name of Object.values(names)) await ip('netns', 'del', name).catch(() => '');
-  };
-  try {
-    for (const name of Object.values(names)) {
-      await ip('netns', 'add', name);
-      await ip('-n', name, 'link', 'set', 'lo', 'up');
-    }
-    await layCable(names.server, 'eth0', names.client, 'eth0');
-    for (const last of [1, 2, 3, 4])
-      await ip('-n', names.server, 'addr', 'add', `10.77.21.${last}/24`, 'dev', 'eth0');
-    await ip('-n', names.client, 'addr', 'add', '10.77.21.9/24', 'dev', 'eth0');
-    for (const name of Object.values(names)) {
-      await ip('-n', name, 'link', 'set', 'eth0', 'up');
+export function createLossyLink(): Promise<LossyLink> {
+  return inNamespaces(async (spaces) => {
+    const [server, client] = [await spaces.add('tftp'), await spaces.add('pxe')];
+    await spaces.cable(server, 'eth0', client, 'eth0');
+    for (const last of [1, 2, 3, 4]) await spaces.ip(server, `addr add 10.77.21.${last}/24 dev eth0`);
+    await spaces.ip(client, 'addr add 10.77.21.9/24 dev eth0');
+    const nft = (name: string, ...words: string[]) => run('ip', ['netns', 'exec', name, 'nft', ...words]);
+    for (const name of [server, client]) {
+      await spaces.ip(name, 'link set eth0 up');
       await nft(name, 'add', 'table', 'ip', 'weather');
       await nft(name, 'add', 'chain', 'ip', 'weather', 'input', '{ type filter hook input priority 0; }');
     }
-  } catch (error) {
-    await remove();
-    throw error;
-  }
-  return {
-    ...names,
-    async lose(address, percent) {
-      // On the way in at both ends: a drop on the way out is told to the sender, as no real loss is.
-      for (const [name, end] of [
-        [names.server, 'daddr'],
-        [names.client, 'saddr'],
-      ] as const) {
-        const rule = `ip ${end} ${address} meta l4proto udp numgen random mod 100 < ${percent} drop`;
-        await nft(name, 'add', 'rule', 'ip', 'weather', 'input', rule);
-      }
-    },
-    remove,
-  };
+    return {
+      server,
+      client,
+      async lose(address: Ipv4, percent: number) {
+        // On the way in at both ends: a drop on the way out is told to the sender, as no real loss is.
+        for (const [name, end] of [
+          [server, 'daddr'],
+          [client, 'saddr'],
+        ] as const) {
+          const rule = `ip ${end} ${address} meta l4proto udp numgen random mod 100 < ${percent} drop`;
+          await nft(name, 'add', 'rule', 'ip', 'weather', 'input', rule);
+        }
+      },
+    };
+  });
 }
 
 /** Fills a file with bytes that differ from block to block; returns their SHA-256. */

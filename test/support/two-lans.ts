@@ -1,7 +1,5 @@
 // Two LANs in namespaces of their own: one peer on both, on each a client's place, and a DHCP server's on both.
-import { randomBytes } from 'node:crypto';
-import { run } from '../lab/process.ts';
-import { layCable } from './veth.ts';
+import { inNamespaces } from './namespaces.ts';
 
 export interface TwoLans {
   /** Its interfaces are lan1 and lan2: 10.77.11.2 and 10.77.12.2. */
@@ -13,53 +11,33 @@ export interface TwoLans {
   remove(): Promise<void>;
 }
 
-export async function createTwoLans(): Promise<TwoLans> {
-  const id = `pb-${randomBytes(3).toString('hex')}`;
-  const names = {
-    hub: `${id}-hub`,
-    peer: `${id}-peer`,
-    one: `${id}-c1`,
-    two: `${id}-c2`,
-    server: `${id}-dhcp`,
-  };
-  const ip = (...words: string[]) => run('ip', words);
-  const made: string[] = [];
-  const remove = async () => {
-    for (const name of made.reverse()) await ip('netns', 'del', name).catch(() => '');
-  };
-
-  const plug = async (namespace: string, link: string, bridge: string, address: string) => {
-    const port = `${namespace.slice(id.length + 1)}-${link}`;
-    await layCable(namespace, link, names.hub, port);
-    await ip('-n', names.hub, 'link', 'set', port, 'master', bridge, 'up');
-    await ip('-n', namespace, 'addr', 'add', `${address}/24`, 'brd', '+', 'dev', link);
-    await ip('-n', namespace, 'link', 'set', link, 'up');
-  };
-
-  try {
-    for (const name of Object.values(names)) {
-      await ip('netns', 'add', name);
-      made.push(name);
-      await ip('-n', name, 'link', 'set', 'lo', 'up');
-    }
-    for (const bridge of ['br1', 'br2']) {
-      await ip('-n', names.hub, 'link', 'add', bridge, 'type', 'bridge', 'forward_delay', '0');
-      await ip('-n', names.hub, 'link', 'set', bridge, 'up');
-    }
-    await plug(names.peer, 'lan1', 'br1', '10.77.11.2');
-    await plug(names.peer, 'lan2', 'br2', '10.77.12.2');
+export function createTwoLans(): Promise<TwoLans> {
+  return inNamespaces(async (spaces) => {
+    const hub = await spaces.add('hub');
+    for (const bridge of ['br1', 'br2']) await spaces.addBridge(hub, bridge);
+    const plug = (namespace: string, link: string, lan: 1 | 2, host: number) => {
+      const port = `${namespace.slice(spaces.id.length + 1)}-${link}`;
+      return spaces.plug(namespace, hub, {
+        link,
+        port,
+        bridge: `br${lan}`,
+        address: `10.77.1${lan}.${host}/24`,
+      });
+    };
+    const peer = await spaces.add('peer');
+    await plug(peer, 'lan1', 1, 2);
+    await plug(peer, 'lan2', 2, 2);
     // The way out lies on the first LAN, so that broadcasts of the second one would go astray if routes decided.
-    await ip('-n', names.peer, 'route', 'add', 'default', 'via', '10.77.11.1');
-    await plug(names.server, 'eth0', 'br1', '10.77.11.1');
-    await plug(names.server, 'eth1', 'br2', '10.77.12.1');
-    await plug(names.one, 'eth0', 'br1', '10.77.11.9');
-    await plug(names.two, 'eth0', 'br2', '10.77.12.9');
-    for (const client of [names.one, names.two]) {
-      await ip('-n', client, 'route', 'add', '255.255.255.255', 'dev', 'eth0');
-    }
-  } catch (error) {
-    await remove();
-    throw error;
-  }
-  return { peer: names.peer, clients: [names.one, names.two], dhcpServer: names.server, remove };
+    await spaces.ip(peer, 'route add default via 10.77.11.1');
+    const dhcpServer = await spaces.add('dhcp');
+    await plug(dhcpServer, 'eth0', 1, 1);
+    await plug(dhcpServer, 'eth1', 2, 1);
+    const client = async (lan: 1 | 2) => {
+      const name = await spaces.add(`c${lan}`);
+      await plug(name, 'eth0', lan, 9);
+      await spaces.ip(name, 'route add 255.255.255.255 dev eth0');
+      return name;
+    };
+    return { peer, dhcpServer, clients: [await client(1), await client(2)] as const };
+  });
 }

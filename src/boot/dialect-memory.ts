@@ -8,7 +8,7 @@
 import { MOST_DIALECTS } from '../api/firmware.ts';
 import type { Mac } from '../base/addresses.ts';
 import type { MonotonicMs } from '../base/time.ts';
-import { DialectRows } from './dialect-rows.ts';
+import { type DialectRow, DialectRows } from './dialect-rows.ts';
 import type { Fingerprint } from './fingerprint.ts';
 import type { Dialect, DialectRule } from './quirks.ts';
 
@@ -164,6 +164,18 @@ export class DialectMemory {
         attempt.isOver = true;
         return;
     }
+  }
+
+  /** What another boot host says; where an administrator had something forgotten, machines are asked anew. How many rows were news. */
+  adopt(rows: readonly DialectRow[]): number {
+    const news = this.#rows.adopt(rows);
+    const gone = new Set(
+      this.#rows.list().flatMap(({ dialect, fingerprint }) => (dialect === null ? [fingerprint] : [])),
+    );
+    for (const machine of this.#machines.values()) {
+      if (gone.has(machine.attempt.fingerprint)) machine.begin = undefined;
+    }
+    return news;
   }
 
   /** What was learnt of this make of firmware, or of all; how many rows that were. */

@@ -77,7 +77,7 @@ export function createFirmwareMemory(options: FirmwareMemoryOptions): FirmwareMe
   const dialects = new DialectMemory();
   const chains = new ChainMemory();
   const kept = store.load();
-  dialects.rows.adopt(kept.dialects);
+  dialects.adopt(kept.dialects);
   chains.adopt(kept.secureBoot);
   let keptAt = changes();
   let cancelKeep: (() => void) | undefined;
@@ -122,7 +122,7 @@ export function createFirmwareMemory(options: FirmwareMemoryOptions): FirmwareMe
     const news = learning((wallMs) => {
       const at = ({ ageMs }: { readonly ageMs: number }) => wallMs - ageMs;
       return (
-        dialects.rows.adopt(answer.data.dialects.map((row) => ({ ...row, atMs: at(row) }))) +
+        dialects.adopt(answer.data.dialects.map((row) => ({ ...row, atMs: at(row) }))) +
         chains.adopt(answer.data.secureBoot.map((row) => ({ ...row, mac: row.mac as Mac, atMs: at(row) })))
       );
     });

@@ -311,6 +311,19 @@ describe('the table', () => {
     expect(host.memory.forget(undefined, 0)).toBe(0);
   });
 
+  it('what was forgotten at another boot host is forgotten here, of the machine itself, too', () => {
+    const host = new Host();
+    for (const mac of [MAC, OTHER]) {
+      const make = mac;
+      host.asks(0, { mac, make });
+      host.asks(4, { mac, make });
+      host.hears(chose(mac), fetches);
+    }
+    expect(host.memory.adopt([{ ...row(MAC, null, 99_000), machines: 0 }])).toBe(1);
+    expect(host.asks(60, { xid: 2, make: MAC })).toBe('binl rule');
+    expect(host.asks(60, { mac: OTHER, xid: 2, make: OTHER })).toBe('offered-file remembered');
+  });
+
   it('knows when there is something to keep', () => {
     const rows = new DialectRows(2);
     rows.worked('make', 'binl', { isNews: true, againstOther: false }, 1);

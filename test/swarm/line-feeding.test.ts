@@ -1,19 +1,17 @@
 // The feeder's side of a line as scripts in time: who joins, who is handed on, who is dropped, who stands in the way.
 import { describe, expect, it } from 'vitest';
 import { createLine } from '../../src/swarm/line.ts';
-import type { FollowerMessage } from '../../src/swarm/line-messages.ts';
-import type { LineEvent } from '../../src/swarm/line-ports.ts';
 import { createMesh } from '../../src/swarm/mesh.ts';
 import {
   asks,
   attached,
   came,
+  FULL,
   follows,
   type Given,
   lost,
   open,
   peer,
-  ROWS,
   refOf,
   script,
   served,
@@ -21,15 +19,9 @@ import {
   stands,
   want,
 } from './line-script.ts';
+import { joins } from './mesh-script.ts';
 
-const FULL = { held: ROWS };
 const source = (given: Given = {}) => script({ self: 'F', role: 'peer', held: () => true, ...given });
-const joins = (follower: string): LineEvent => ({
-  kind: 'follower-says',
-  follower: refOf(follower),
-  message: { kind: 'join', held: 0 } satisfies FollowerMessage,
-});
-
 describe('one that joins as a node of a mesh', () => {
   it('is told what is held, what comes, and what is gone', () => {
     const it = script();

@@ -8,6 +8,8 @@ import type { PeerRef } from '../../src/swarm/site.ts';
 
 export const ROWS = 64;
 export const BYTES = 1_000_000;
+/** Has all. */
+export const FULL = { held: ROWS };
 
 export function refOf(id: string): PeerRef {
   return { id, address: `10.0.0.${(id.codePointAt(0) ?? 0) - 64}` as Ipv4, port: 8068 };
@@ -156,3 +158,11 @@ export const served = (follower: string, row: Row): LineEvent => ({
   row,
   bytes: BYTES,
 });
+
+/** A node that follows `feeder`, which has all, and wants rows 0 to 3; then what else happens at once. */
+export function following(feeder = 'F', change: Partial<Standing> = {}, ...more: LineEvent[]): Script {
+  const it = script();
+  const begun = [site(undefined, peer(feeder, FULL)), ...want(0, 1, 2, 3), open(feeder)];
+  it.at(0, ...begun, attached(feeder, change), ...more);
+  return it;
+}

@@ -7,6 +7,7 @@ import {
   asks,
   attached,
   came,
+  FULL,
   follows,
   open,
   peer,
@@ -21,7 +22,6 @@ import {
   want,
 } from './line-script.ts';
 
-const FULL = { held: ROWS };
 const F = peer('F', FULL);
 /** F lives, and goes on sending. */
 const ALIVE: readonly LineEvent[] = [stands('F'), { kind: 'bytes', from: 'F', bytes: 9 }];

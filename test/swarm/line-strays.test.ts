@@ -5,6 +5,8 @@ import {
   asks,
   attached,
   came,
+  FULL,
+  following,
   follows,
   lost,
   moved,
@@ -20,14 +22,8 @@ import {
   want,
 } from './line-script.ts';
 
-const FULL = { held: ROWS };
-
-/** Follows F, which has all, and wants rows 0 to 3; A follows it. */
-function following() {
-  const it = script();
-  it.at(0, site(undefined, peer('F', FULL)), ...want(0, 1, 2, 3), open('F'), attached('F'), asks('A'));
-  return it;
-}
+/** A follows it. */
+const followed = () => following('F', {}, asks('A'));
 
 describe('changes nothing', () => {
   it.each<[string, LineEvent]>([
@@ -50,7 +46,7 @@ describe('changes nothing', () => {
     ['a row beyond the image', { kind: 'follower-wants', follower: 'A', row: ROWS }],
     ['a chunk gone that nobody waits for', { kind: 'gone', row: 9 }],
   ])('%s', (_, event) => {
-    const it = following();
+    const it = followed();
     const before = it.line.state();
     expect(it.at(1, event)).toEqual([]);
     expect(it.line.state()).toEqual(before);
@@ -58,15 +54,15 @@ describe('changes nothing', () => {
 });
 
 it('one that was not dialled, but opens, is hung up on', () => {
-  expect(following().at(1, open('X'))).toEqual(['hang up X']);
+  expect(followed().at(1, open('X'))).toEqual(['hang up X']);
 });
 
 it('a chunk that comes from elsewhere is cancelled where it was asked for', () => {
-  expect(following().at(1, came(0, 'X'))).toEqual(['cancel 0 from F']);
+  expect(followed().at(1, came(0, 'X'))).toEqual(['cancel 0 from F']);
 });
 
 it('a chunk asked for twice is sent once', () => {
-  const it = following();
+  const it = followed();
   it.at(1, came(0, 'F'));
   expect(it.at(2, ...follows('A', 0, 0))).toEqual(['serve 0 to A']);
   it.at(3, { kind: 'follower-unwants', follower: 'A', row: 0 });
@@ -76,18 +72,18 @@ it('a chunk asked for twice is sent once', () => {
 });
 
 it('a feeder that refuses us after all is left', () => {
-  const words = following().at(1, says('F', { kind: 'refused', why: 'banned' }));
+  const words = followed().at(1, says('F', { kind: 'refused', why: 'banned' }));
   expect(words).toEqual([...[0, 1, 2, 3].map((row) => `cancel ${row} from F`), 'hang up F']);
 });
 
 it('asks its feeder for sixteen chunks at a time', () => {
-  const it = following();
+  const it = followed();
   it.at(1, ...want(...Array.from({ length: 20 }, (_, row) => row + 4)));
   expect(it.at(2, came(0, 'F'))).toEqual(['fetch 16 from F']);
 });
 
 it('an event that it does not know is our own bug', () => {
-  expect(() => following().at(1, { kind: 'nonsense' } as never)).toThrow('unreachable');
+  expect(() => followed().at(1, { kind: 'nonsense' } as never)).toThrow('unreachable');
 });
 
 describe('pointed elsewhere', () => {
@@ -95,14 +91,14 @@ describe('pointed elsewhere', () => {
     const it = script();
     it.at(0, site('D', peer('D'), peer('F', FULL), peer('U', { fit: false })), ...want(0), open('F'));
     expect(it.at(1, moved('F', 'U'))).toEqual(['hang up F', 'dial D']);
-    const fed = following();
+    const fed = followed();
     fed.at(1, site('D', peer('D'), peer('F', FULL), peer('U', { fit: false })));
     expect(fed.allAt(2, moved('F', 'U', 'slow'))).toEqual(['tell F attach']);
   });
 
   it('in vain, it asks the old one back; what that says then counts, and it is not hung up on', () => {
     const back = () => {
-      const it = following();
+      const it = followed();
       it.at(1, moved('F', 'C', 'slow'), open('C'));
       expect(it.allAt(2, says('C', { kind: 'refused', why: 'unfit' }))).toEqual([
         'hang up C',
@@ -129,7 +125,7 @@ describe('pointed elsewhere', () => {
   });
 
   it('sends those who come now to where it goes, but not whoever that is', () => {
-    const it = following();
+    const it = followed();
     it.at(1, moved('F', 'C', 'slow'));
     expect(it.at(2, asks('B'))).toEqual(['tell B moved C (full)']);
     expect(it.at(3, asks('C'))).not.toContain('tell C moved C (full)');
@@ -151,7 +147,7 @@ describe('a node that is held up itself', () => {
     dialling.at(0, site(undefined, peer('F', FULL)), ...want(0));
     expect(dialling.at(480, { kind: 'wake' })).toEqual([]);
     expect(dialling.at(490, open('F'))).not.toContain('suspect F');
-    const fed = following();
+    const fed = followed();
     const due = fed.line.nextWake() ?? 0;
     expect(fed.at(due + 5_000, { kind: 'wake' })).not.toContain('suspect F');
     expect(fed.at(due + 5_010, stands('F'))).not.toContain('suspect F');

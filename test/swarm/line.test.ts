@@ -4,6 +4,8 @@ import {
   asks,
   attached,
   came,
+  FULL,
+  following,
   follows,
   lost,
   moved,
@@ -19,15 +21,6 @@ import {
   stands,
   want,
 } from './line-script.ts';
-
-const FULL = { held: ROWS };
-
-/** A node that follows F, which has all, and wants rows 0 to 3. */
-function following(feeder = 'F', change = {}) {
-  const it = script();
-  it.at(0, site(undefined, peer(feeder, FULL)), ...want(0, 1, 2, 3), open(feeder), attached(feeder, change));
-  return it;
-}
 
 describe('attach', () => {
   it('asks nobody before something is wanted', () => {

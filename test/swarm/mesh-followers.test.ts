@@ -4,6 +4,7 @@ import {
   asks,
   attached,
   came,
+  FULL,
   follows,
   type Given,
   open,
@@ -15,7 +16,7 @@ import {
   stands,
   want,
 } from './line-script.ts';
-import { FULL, joined, joins, mesh, part } from './mesh-script.ts';
+import { joined, joins, mesh, part } from './mesh-script.ts';
 
 describe('followers', () => {
   const source = (given: Given = {}) => mesh({ self: 'F', role: 'peer', held: () => true, ...given });

@@ -15,7 +15,6 @@ import {
   stands,
 } from './line-script.ts';
 
-export const FULL = { held: ROWS };
 /** Passing time does not show the joins by which it says that it lives. */
 export function mesh(given: Given = {}): Script {
   const it = script({ ...given, make: createMesh });

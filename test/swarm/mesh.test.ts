@@ -4,6 +4,7 @@ import type { LineEvent } from '../../src/swarm/line-ports.ts';
 import {
   attached,
   came,
+  FULL,
   follows,
   lost,
   moved,
@@ -16,7 +17,7 @@ import {
   stands,
   want,
 } from './line-script.ts';
-import { beats, FULL, failed, fetches, holds, joined, joins, mesh, part } from './mesh-script.ts';
+import { beats, failed, fetches, holds, joined, joins, mesh, part } from './mesh-script.ts';
 
 describe('joining', () => {
   it('asks nobody before something is wanted', () => {

@@ -11,8 +11,14 @@ export const MachineView = z.object({
   firmware: z.string().optional(),
   /** Which way its firmware was given to the agent: `ipxe`, `uki`, `shim`, `signed-ipxe`, `grub`. */
   chain: z.string().optional(),
-  /** How the last offer to its firmware was worded, and why: `offered-file (it asked again)`. */
-  dialect: z.string().optional(),
+  /** How the last offer to its firmware was worded, and why; `machines` have booted by it, for `remembered`. See docs/booting.md. */
+  dialect: z
+    .object({
+      dialect: z.enum(['binl', 'offered-file']),
+      reason: z.enum(['rule', 'remembered', 'retry', 'failed']),
+      machines: z.number(),
+    })
+    .optional(),
   rung: z.enum([...RUNGS, 'failed', 'idle']),
   /** Wall-clock ms at which each rung was first reached in this boot. */
   reachedMs: z.partialRecord(z.enum([...RUNGS, 'failed', 'idle']), z.number()),

@@ -14,7 +14,7 @@ export function ladderLines(machines: readonly MachineView[], wallMs: number): s
     colours.bold(nameOf(machine)),
     machine.identity.macs[0] ?? '',
     machine.address ?? '',
-    [machine.firmware, machine.chain].filter((word) => word !== undefined).join(' '),
+    [machine.firmware, machine.chain, oddDialectOf(machine)].filter((word) => word !== undefined).join(' '),
     rungsOf(machine),
     ...(judged ? [verdictOf(machine)] : []),
     `${detailOf(machine)}${colours.dim(` ${age(wallMs - machine.lastSeenMs)} ago`)}`,
@@ -31,6 +31,12 @@ function remediesOf({ failure, boot }: MachineView): string[] {
   if (failure !== undefined) return [failure.remedy];
   const fine = boot === undefined || boot.verdict === 'booted' || boot.verdict === 'size-probe-only';
   return fine ? [] : [boot.remedy];
+}
+
+/** Only of a firmware that is answered otherwise than others of its kind: by a retry, or since that worked before. */
+function oddDialectOf({ dialect, firmware }: MachineView): string | undefined {
+  const usual = firmware === 'bios' ? 'offered-file' : 'binl';
+  return dialect === undefined || dialect.dialect === usual ? undefined : dialect.dialect;
 }
 
 function nameOf({ identity, id, name }: MachineView): string {

@@ -1,6 +1,7 @@
 // `peerboot machines show <name>`: all that the peer knows of one machine, and how its last boot went.
 import { MachineView } from '../api/machines.ts';
 import { ROUTES } from '../api/routes.ts';
+import { describeDialect } from '../boot/dialect-memory.ts';
 import { adminClient, type PeerAddressOptions } from './admin-client.ts';
 import { bootParagraph } from './doctor-replay.ts';
 import { age, ladderLines } from './ladder.ts';
@@ -27,7 +28,7 @@ export async function machinesShow(name: string, options: MachineShowOptions): P
     ['serial', machine.identity.serial],
     ['MACs', machine.identity.macs.join(', ')],
     ['address', machine.address],
-    ['dialect', machine.dialect],
+    ['dialect', machine.dialect === undefined ? undefined : describeDialect(machine.dialect)],
   ];
   for (const [key, value] of facts) {
     if (value !== undefined && value !== '') console.log(`  ${colours.dim(key.padEnd(8))} ${value}`);

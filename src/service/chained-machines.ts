@@ -1,7 +1,6 @@
 // The registry of machines with each one's chain and dialect, and the memory of firmwares told of all that the registry hears.
 import type { MachineView } from '../api/machines.ts';
 import type { Mac } from '../base/addresses.ts';
-import { describeDialect } from '../boot/dialect-memory.ts';
 import type { ChainsPort } from './dhcp-service.ts';
 import type { FirmwareMemory } from './firmware-memory.ts';
 import type { Machines } from './machines.ts';
@@ -11,11 +10,11 @@ export function chainedMachines(machines: Machines, memory: FirmwareMemory): Mac
   function chained(view: MachineView): MachineView {
     const { macs } = view.identity;
     const chain = macs.map((mac) => memory.chainOf(mac)).find((one) => one !== undefined);
-    const choice = memory.dialectOf(macs);
+    const dialect = memory.dialectOf(macs);
     return {
       ...view,
       ...(chain === undefined ? {} : { chain }),
-      ...(choice === undefined ? {} : { dialect: describeDialect(choice) }),
+      ...(dialect === undefined ? {} : { dialect }),
     };
   }
   const orNone = (view: MachineView | undefined) => (view === undefined ? undefined : chained(view));

@@ -34,6 +34,19 @@ describe('the ladder', () => {
     );
   });
 
+  it('names the way of its firmware, and the dialect of one that is answered otherwise than its kind', () => {
+    const answered = (firmware: string, dialect: 'binl' | 'offered-file') =>
+      lines(
+        machine({ firmware, chain: 'ipxe', dialect: { dialect, reason: 'remembered', machines: 2 } }),
+      )[0]?.split(/ {2,}/)[2];
+    expect([
+      answered('uefi', 'binl'),
+      answered('uefi', 'offered-file'),
+      answered('bios', 'binl'),
+      answered('bios', 'offered-file'),
+    ]).toEqual(['uefi ipxe', 'uefi ipxe offered-file', 'bios ipxe binl', 'bios ipxe']);
+  });
+
   it('says what to do below a failed one', () => {
     const failure = { code: 'PB-DISK-TOO-SMALL', what: 'vda has 1 GB', remedy: 'Fit a larger disk.' };
     expect(lines(machine({ rung: 'failed', failure }))).toEqual([

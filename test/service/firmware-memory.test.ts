@@ -174,7 +174,7 @@ it('machines are shown with the way that their firmware was given, in which word
   const { machines } = registry();
   const shown = chainedMachines(machines, one.memory);
   learn({ ...one, memory: { ...one.memory, observe: (event) => void shown.observe(event) } });
-  const expected = { chain: 'ipxe', dialect: 'offered-file (it asked again)' };
+  const expected = { chain: 'ipxe', dialect: { dialect: 'offered-file', reason: 'retry', machines: 0 } };
   const told: unknown[] = [];
   shown.subscribe((machine) => told.push(machine));
   shown.observe({ kind: 'dhcp', mac: MAC });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Plan } from '../../src/api/agent.ts';
 import { chunkPath } from '../../src/api/routes.ts';
-import { equalBytes } from '../../src/base/bytes.ts';
+import { equalBytes, isAllZero } from '../../src/base/bytes.ts';
 import { parseReceipt, RECEIPT_OFFSET } from '../../src/imaging/receipt.ts';
 import { until } from '../support/until.ts';
 import { addImage, gptImage, removeTrees, type SignedTree, signedTree } from './content.ts';
@@ -152,7 +152,7 @@ describe('the whole way', () => {
     peer.plan = { kind: 'local-boot' };
     await target.over;
     expect(target.left).toEqual(['reboot']);
-    expect(target.disk().every((byte) => byte === 0)).toBe(true);
+    expect(isAllZero(target.disk())).toBe(true);
   });
 });
 
@@ -233,12 +233,7 @@ describe('sources', () => {
     });
     const [first] = own.image.slices.byChunk(own.image.chunks.rows).rowsOf(7);
     const slice = own.image.slices.row(first ?? 0);
-    expect(
-      target
-        .disk()
-        .subarray(slice.offset, slice.offset + slice.length)
-        .every((byte) => byte === 0),
-    ).toBe(true);
+    expect(isAllZero(target.disk().subarray(slice.offset, slice.offset + slice.length))).toBe(true);
     writeFileSync(chunk, right);
     await target.over;
     expect(equalBytes(target.disk(), own.image.plain)).toBe(true);
@@ -252,7 +247,7 @@ describe('trust', () => {
     const peer = await peerOf(forger);
     const target = startTarget(peer, forger, { root: signed.root });
     await fails(target, 'PB-TRUST-FORGED');
-    expect(target.disk().every((byte) => byte === 0)).toBe(true);
+    expect(isAllZero(target.disk())).toBe(true);
     await until(() => peer.reports.some((report) => report.failure?.code === 'PB-TRUST-FORGED'), {
       timeoutMs: 10_000,
       what: 'the peer hears of it',
@@ -284,12 +279,7 @@ describe('a signed image that contradicts itself', () => {
     const peer = await peerOf(broken);
     const target = startTarget(peer, broken);
     await fails(target, 'PB-IMAGE-INCONSISTENT');
-    expect(
-      target
-        .disk()
-        .subarray(0, MIB)
-        .every((byte) => byte === 0),
-    ).toBe(true);
+    expect(isAllZero(target.disk().subarray(0, MIB))).toBe(true);
     peer.plan = { kind: 'local-boot' };
     await target.over;
   });
@@ -304,7 +294,7 @@ describe('the disk', () => {
       timeoutMs: 10_000,
       what: 'reported',
     });
-    expect(target.disk().every((byte) => byte === 0)).toBe(true);
+    expect(isAllZero(target.disk())).toBe(true);
     peer.plan = { kind: 'local-boot' };
     await target.over;
   });
@@ -338,12 +328,7 @@ describe('the disk', () => {
       }),
     });
     await fails(target, 'PB-DISK-READ-BACK');
-    expect(
-      target
-        .disk()
-        .subarray(0, MIB)
-        .every((byte) => byte === 0),
-    ).toBe(true);
+    expect(isAllZero(target.disk().subarray(0, MIB))).toBe(true);
     peer.plan = { kind: 'local-boot' };
     await target.over;
   });
@@ -355,8 +340,8 @@ describe('the disk', () => {
     const target = startTarget(peer, signed);
     await half.promise;
     const disk = target.disk();
-    expect(disk.subarray(0, MIB).every((byte) => byte === 0)).toBe(true);
-    expect(disk.subarray(-MIB).every((byte) => byte === 0)).toBe(true);
+    expect(isAllZero(disk.subarray(0, MIB))).toBe(true);
+    expect(isAllZero(disk.subarray(-MIB))).toBe(true);
     await target.over;
   });
 });

@@ -1,6 +1,7 @@
 // Asks another peer of the site for its facts; silence and nonsense are no answer.
 import { ROUTES } from '../api/routes.ts';
 import type { Ipv4 } from '../base/addresses.ts';
+import { textWithin } from './text-within.ts';
 
 /** A picture of the site shall not wait for a dead peer. */
 const ANSWER_MS = 1_000;
@@ -18,14 +19,8 @@ export async function askPeer(peer: Whom): Promise<unknown> {
     const { statusCode, body } = await request(`http://${peer.address}:${peer.httpPort}${ROUTES.siteLines}`, {
       signal: AbortSignal.timeout(ANSWER_MS),
     });
-    const pieces: Buffer[] = [];
-    let length = 0;
-    for await (const piece of body as AsyncIterable<Buffer>) {
-      length += piece.length;
-      if (length > MOST_BYTES) return undefined;
-      pieces.push(piece);
-    }
-    return statusCode === 200 ? JSON.parse(Buffer.concat(pieces).toString('utf8')) : undefined;
+    const text = await textWithin(body, MOST_BYTES);
+    return statusCode === 200 && text !== undefined ? JSON.parse(text) : undefined;
   } catch {
     // Refused, too slow or no JSON: whoever asks shows the peer without its facts.
     return undefined;

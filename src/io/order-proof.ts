@@ -3,6 +3,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { machineProofText, type NameWish } from '../api/machines.ts';
 import { ORDER_PROOF_HEADER, ROUTES } from '../api/routes.ts';
 import type { Ipv4 } from '../base/addresses.ts';
+import { textWithin } from './text-within.ts';
 
 const ANSWER_MS = 2_000;
 const MOST_BYTES = 16 * 1024 * 1024;
@@ -78,14 +79,8 @@ async function askProved(host: Host, path: string, proofs: Proofs): Promise<unkn
           }),
       signal: AbortSignal.timeout(ANSWER_MS),
     });
-    const pieces: Buffer[] = [];
-    let length = 0;
-    for await (const piece of body as AsyncIterable<Buffer>) {
-      length += piece.length;
-      if (length > MOST_BYTES) return undefined;
-      pieces.push(piece);
-    }
-    const text = Buffer.concat(pieces).toString('utf8');
+    const text = await textWithin(body, MOST_BYTES);
+    if (text === undefined) return undefined;
     const wanted = proofs.wanted?.(nonce, text);
     const isProved = wanted === undefined || isSame(String(headers[ORDER_PROOF_HEADER] ?? ''), wanted);
     return statusCode === 200 && isProved ? JSON.parse(text) : undefined;

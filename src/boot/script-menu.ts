@@ -14,7 +14,7 @@ export function choiceQuery(item: string, token: string): string[] {
 }
 
 /**
- * The menu. Its countdown ends at the first item; any key stops it. An iPXE without menus counts down as ever.
+ * The menu. Its countdown ends at the first item; any key stops it. An iPXE without menus takes that item as well.
  * Only labels of this script are jumped to, and only names of the catalogue, which are safe in URLs, are asked for.
  */
 export function renderMenu(menu: Menu, context: MenuContext): string {
@@ -23,7 +23,7 @@ export function renderMenu(menu: Menu, context: MenuContext): string {
     item,
     label: item.kind === 'local' ? 'local' : `item${at}`,
   }));
-  const first = labelled[0]?.label ?? 'local';
+  const first = menu.items[0]?.kind === 'approval' ? 'item0' : 'local';
   const section = (title: string, kinds: (item: MenuItem) => boolean): string[] => {
     const own = labelled.filter(({ item }) => kinds(item));
     if (own.length === 0) return [];
@@ -33,7 +33,7 @@ export function renderMenu(menu: Menu, context: MenuContext): string {
   return lines(
     '#!ipxe',
     // What is not there is no command: then the screen says so in a line, and nothing else is lost.
-    `menu Peerboot ${safeText(site)} || goto plain`,
+    `menu Peerboot ${safeText(site)} || goto ${first === 'local' ? 'plain' : first}`,
     ...section('', ({ kind }) => kind === 'local' || kind === 'approval'),
     ...section('Put an image on the disk', ({ kind }) => kind === 'image'),
     ...section('Start', (item) => item.kind === 'entry' && !item.entry.boot.tool),

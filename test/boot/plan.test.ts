@@ -164,3 +164,17 @@ describe('imaged by another boot host of the site', () => {
     expect(planFor({ ...machine, elsewhere }, [local], images).plan.kind).toBe('local-boot');
   });
 });
+
+it('a boot entry is for the next script alone: an agent that asks boots the disk', () => {
+  const once: NumberedAssignment = {
+    machine: MAC,
+    target: { kind: 'boot-entry', entry: 'memtest' },
+    revision: 900,
+  };
+  expect(planFor(machine, [once], images)).toEqual({
+    plan: { kind: 'local-boot' },
+    reason: 'it is assigned to start memtest once',
+    assignment: once,
+    entry: 'memtest',
+  });
+});

@@ -1,7 +1,7 @@
 // The archive of a package: entries come back as they were, in pieces of any size, and nothing reaches outside its folder.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { concatBytes, fromText } from '../../src/base/bytes.ts';
+import { concatBytes, fromText, toText } from '../../src/base/bytes.ts';
 import { WireError } from '../../src/base/errors.ts';
 import { randomInt, seededRandom } from '../../src/base/random.ts';
 import {
@@ -14,6 +14,7 @@ import {
 } from '../../src/chunk/archive.ts';
 import { foldedPath, windowsRefuses, wrongLink, wrongPath } from '../../src/chunk/archive-names.ts';
 import { ArchiveReader, sortKey } from '../../src/chunk/archive-reader.ts';
+import { fileSpans } from '../../src/chunk/archive-spans.ts';
 
 interface Made {
   readonly entry: ArchiveEntry;
@@ -304,4 +305,30 @@ describe('names', () => {
   it('fold as Windows and macOS fold them', () => {
     expect(foldedPath('A\u0308.TXT')).toBe(foldedPath('ä.txt'));
   });
+});
+
+it('says where the content of each file lies', () => {
+  const contents: Readonly<Record<string, string>> = {
+    'a/one': 'first',
+    'a/two': 'x'.repeat(700),
+    [`b${'b'.repeat(120)}`]: 'long name',
+  };
+  const entries: ArchiveEntry[] = [
+    { kind: 'folder', path: ROOT_PATH },
+    { kind: 'folder', path: 'a' },
+    { kind: 'link', path: 'a/link', to: 'one' },
+    ...Object.entries(contents).map(
+      ([path, { length: size }]): ArchiveEntry => ({ kind: 'file', path, size, executable: false }),
+    ),
+  ];
+  const archive = concatBytes(
+    entries.flatMap((entry) => {
+      const content = fromText(entry.kind === 'file' ? (contents[entry.path] as string) : '');
+      return [encodeHead(entry), content, new Uint8Array(paddingBytes(content.length))];
+    }),
+  );
+  const spans = fileSpans(entries);
+  expect(spans.map(({ path }) => path)).toEqual(Object.keys(contents));
+  for (const { path, offset, size } of spans)
+    expect(toText(archive.subarray(offset, offset + size))).toBe(contents[path]);
 });

@@ -1,4 +1,6 @@
 // What administrators told this peer, in force at once and after a restart: pause, priority, limits, images to hold.
+import { ControlState } from '../api/site.ts';
+import { PeerbootError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Clock, Timers } from '../base/time.ts';
 import {
@@ -32,7 +34,7 @@ export interface ControlStore {
 
 export interface ControlService {
   told(): Told;
-  /** Durable, then in force, before it returns. */
+  /** Durable, then in force, before it returns. Throws PB-REQUEST-INVALID when it would be more than is kept. */
   change(change: ControlChange): Control;
   /** Replaces the wish for the same image. */
   wish(image: ImageReference, replicas: number): ImageWish;
@@ -86,7 +88,12 @@ export function createControl(options: ControlServiceOptions): ControlService {
   return {
     told: () => told,
     change(change) {
-      keep({ ...told, control: changed(told.control, change) });
+      const next = changed(told.control, change);
+      // What has grown beyond its form could not be read again after a restart.
+      const [fault] = ControlState.safeParse(next).error?.issues ?? [];
+      if (fault !== undefined)
+        throw new PeerbootError('PB-REQUEST-INVALID', `${fault.path.join('.')}: ${fault.message}`);
+      keep({ ...told, control: next });
       log.info({ change }, 'control changed');
       return told.control;
     },

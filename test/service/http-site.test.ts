@@ -41,6 +41,16 @@ describe('control', () => {
     expect((await ask('GET', '/admin/v1/control')).json()).toMatchObject({ paused: false, wanLimit: 20_000 });
   });
 
+  it('refuses more tags than are kept, and stays as it was', async () => {
+    const { ask, store } = siteWorld();
+    const tag = (number: number) => ask('PUT', '/admin/v1/control', { kind: 'tag', tag: `tag-${number}` });
+    for (let number = 0; number < 16; number++) expect((await tag(number)).statusCode).toBe(200);
+    const refused = await tag(16);
+    expect([refused.statusCode, refused.json().code]).toEqual([400, 'PB-REQUEST-INVALID']);
+    expect(ControlState.parse((await ask('GET', '/admin/v1/control')).json()).tagged).toHaveLength(16);
+    expect(store.saved?.control.tagged).toHaveLength(16);
+  });
+
   it('a line that begins while its image is paused is paused, too', async () => {
     const lines: Line[] = [];
     const { control } = siteWorld({ lines });

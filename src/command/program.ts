@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { CHAIN_WORDS } from '../boot/chain.ts';
+import { DIALECTS } from '../boot/quirks.ts';
 import { CONTENT_KINDS } from '../chunk/names.ts';
 import { parseSize } from '../io/config-words.ts';
 import { FIRMWARE_NAMES } from '../sim/firmware/names.ts';
@@ -136,6 +137,12 @@ export function buildProgram(setStatus: (status: number) => void): Command {
       'emulated machines boot from the real network: what would happen, and how fast (Linux, root)',
     )
     .addOption(new Option('--firmware <name>', 'what they boot with').choices(FIRMWARE_NAMES).default('ipxe'))
+    .addOption(
+      new Option(
+        '--takes-only <dialect>',
+        "a vendor's build of edk2 or bios that refuses other offers",
+      ).choices(DIALECTS),
+    )
     .option('--count <n>', 'how many at once', Number, 1)
     .option('--interface <name>', 'on which network (default: the first with an address)')
     .option('--mac-prefix <bytes>', 'the first three bytes of their MACs', '52:54:77')

@@ -1,6 +1,7 @@
 // `peerboot simulate-client`: emulated machines that boot from the real network, many at once, and how long each stage took.
 import { PeerbootError } from '../base/errors.ts';
 import { seededRandom } from '../base/random.ts';
+import type { Dialect } from '../boot/quirks.ts';
 import { openClientWire } from '../io/client-wire.ts';
 import { systemClock, systemTimers } from '../io/clock.ts';
 import { chooseInterfaces } from '../io/interfaces.ts';
@@ -14,6 +15,7 @@ export interface SimulateOptions {
   readonly interface?: string;
   readonly macPrefix: string;
   readonly until: 'script' | 'agent';
+  readonly takesOnly?: Dialect;
   readonly timeout: number;
   readonly json?: boolean;
 }
@@ -22,7 +24,7 @@ const MOST_CLIENTS = 4096;
 
 /** Resolves with 1 when any machine did not boot. */
 export async function simulateClient(options: SimulateOptions): Promise<number> {
-  const { firmware, count, macPrefix, until } = options;
+  const { firmware, count, macPrefix, until, takesOnly } = options;
   if (!Number.isInteger(count) || count < 1 || count > MOST_CLIENTS) {
     throw new PeerbootError('PB-CONFIG-INVALID', `--count: a whole number from 1 to ${MOST_CLIENTS}`);
   }
@@ -31,6 +33,9 @@ export async function simulateClient(options: SimulateOptions): Promise<number> 
       'PB-CONFIG-INVALID',
       '--mac-prefix: three bytes such as 52:54:77, the first one even',
     );
+  }
+  if (takesOnly !== undefined && firmware !== 'edk2' && firmware !== 'bios') {
+    throw new PeerbootError('PB-CONFIG-INVALID', '--takes-only: of --firmware edk2 or bios');
   }
   if (!(options.timeout > 0)) {
     throw new PeerbootError('PB-CONFIG-INVALID', '--timeout: seconds, more than none');
@@ -47,6 +52,7 @@ export async function simulateClient(options: SimulateOptions): Promise<number> 
       firmware,
       count,
       until,
+      takesOnly,
       macPrefix,
       wire,
       clock: systemClock,

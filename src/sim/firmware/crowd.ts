@@ -3,6 +3,7 @@ import { ANY_ADDRESS, type Ipv4, LIMITED_BROADCAST, type Mac, parseMac } from '.
 import { toHex } from '../../base/bytes.ts';
 import type { Random } from '../../base/random.ts';
 import type { Clock, MonotonicMs, Timers } from '../../base/time.ts';
+import type { Dialect } from '../../boot/quirks.ts';
 import type { Endpoint } from '../../dhcp/destination.ts';
 import { BootingMachine } from './booting.ts';
 import type { BootOutcome, FirmwareAction, FirmwareEvent, HttpAnswer, Stage } from './firmware.ts';
@@ -30,6 +31,8 @@ export interface CrowdOptions {
   readonly firmware: FirmwareName;
   readonly count: number;
   readonly until: 'script' | 'agent';
+  /** See `BootingOptions`. */
+  readonly takesOnly?: Dialect | undefined;
   /** Three bytes: `52:54:77`. */
   readonly macPrefix: string;
   readonly wire: ClientWire;
@@ -90,11 +93,11 @@ class CrowdMachine {
     this.macHex = `${options.macPrefix.replaceAll(':', '')}${number.toString(16).padStart(6, '0')}`;
     const mac = parseMac(this.macHex) ?? (options.macPrefix as Mac);
     this.client = { mac, address: ANY_ADDRESS, reachedMs: {}, outcome: undefined };
-    const { firmware, until, random } = options;
+    const { firmware, until, random, takesOnly } = options;
     const uuid = Uint8Array.from({ length: 16 }, (_, i) =>
       i < 12 ? 0x77 : Number.parseInt(this.macHex.slice(4 + (i - 12) * 2, 6 + (i - 12) * 2), 16),
     );
-    this.#machine = new BootingMachine({ firmware, until, random, hardware: { mac, uuid } });
+    this.#machine = new BootingMachine({ firmware, until, random, takesOnly, hardware: { mac, uuid } });
   }
 
   boot(): Promise<void> {

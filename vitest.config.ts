@@ -57,7 +57,7 @@ export default defineConfig({
         test: {
           name: 'vm',
           include: ['test/**/*.vm.test.ts'],
-          testTimeout: 600_000,
+          testTimeout: 800_000,
           hookTimeout: 900_000,
           maxConcurrency: 2,
           maxWorkers: 2,

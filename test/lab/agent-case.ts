@@ -11,7 +11,7 @@ import type { Target, TargetOptions } from './target.ts';
 
 export const IMAGE = 'small';
 export const MAC = '52:54:00:77:01:01';
-export const CASE_LIMIT_MS = 240_000;
+export const CASE_LIMIT_MS = 420_000;
 const DISK_BYTES = 256 * 2 ** 20;
 
 export interface SmallContent extends PublishedTree {

@@ -91,8 +91,8 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
   };
 }
 
-/** One emulated machine from power-on to whatever the case waits for, on a busy host of two cores. */
-const CASE_LIMIT_MS = 240_000;
+/** One emulated machine from power-on to whatever the case waits for, where four share two cores. */
+const CASE_LIMIT_MS = 480_000;
 
 /**
  * Runs `body` in a lab of its own; whatever happens, the lab is closed, and a failure says where its evidence lies.

@@ -7,7 +7,7 @@ import type { Lab } from './lab.ts';
 import { ADDRESSES } from './network.ts';
 import type { Target } from './target.ts';
 
-const LIMIT_MS = 300_000;
+const LIMIT_MS = 500_000;
 const WAN_MEGABITS = 8;
 const DISK_BYTES = 256 * 2 ** 20;
 

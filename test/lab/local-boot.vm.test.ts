@@ -5,7 +5,7 @@ import { type SmallContent, smallContent } from './agent-case.ts';
 import { withLab } from './lab.ts';
 import { biosLocalDisk, LOCAL_MARKER, uefiLocalDisk } from './local-disks.ts';
 
-const LIMIT_MS = 180_000;
+const LIMIT_MS = 300_000;
 let content: SmallContent;
 beforeAll(async () => {
   content = await smallContent();

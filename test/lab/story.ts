@@ -21,7 +21,7 @@ export interface StoryResult {
 export type Moment = keyof StorySeconds;
 
 /** Emulated machines on a busy two-core host: generous, but a hang still ends. */
-export const STORY_LIMIT_MS = 420_000;
+export const STORY_LIMIT_MS = 700_000;
 
 /** What the new system prints on the serial line once it has started from its own disk. */
 const SIGNS = [

@@ -8,7 +8,7 @@ import { start } from '../lab/process.ts';
 import type { TargetOptions } from '../lab/target.ts';
 
 const NBPS = ['undionly.kpxe', 'snponly.efi'];
-const LIMIT_MS = 150_000;
+const LIMIT_MS = 240_000;
 
 type Wanted = Pick<TargetOptions, 'name' | 'firmware' | 'more'>;
 

@@ -1,5 +1,4 @@
 // The move of the backup GPT, judged by gdisk's own verification on real partition tables.
-import { execFileSync } from 'node:child_process';
 import {
   closeSync,
   mkdtempSync,
@@ -15,6 +14,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { WireError } from '../../src/base/errors.ts';
 import { planBackupMove, TABLE_BYTES } from '../../src/imaging/layout.ts';
+import { run } from '../lab/process.ts';
 
 const MIB = 2 ** 20;
 let folder: string;
@@ -23,8 +23,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const verify = (path: string) =>
-  execFileSync('sgdisk', ['-v', path], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+const verify = (path: string) => run('sgdisk', ['-v', path]);
 
 const layouts: readonly (readonly [string, readonly string[]])[] = [
   ['an ESP and a root', ['-n', '1:2048:+8M', '-t', '1:ef00', '-n', '2:0:0']],
@@ -33,23 +32,27 @@ const layouts: readonly (readonly [string, readonly string[]])[] = [
   ['no partition', ['-o']],
 ];
 
-it.each(layouts)('%s: moved to the end of a larger disk, sgdisk finds no problem', (name, words) => {
-  const path = join(folder, `${name.replaceAll(' ', '-')}.raw`);
-  const [from, to] = [33, 1000];
-  writeFileSync(path, '');
-  truncateSync(path, from * MIB);
-  execFileSync('sgdisk', [...words, path], { stdio: 'ignore' });
-  truncateSync(path, to * MIB);
-  expect(verify(path)).toMatch(/doesn't reside\s+at the end of the disk|Identified \d+ problems/);
-  const fd = openSync(path, 'r+');
-  const patches = planBackupMove(startOf(fd), to * MIB);
-  if (patches instanceof WireError) throw patches;
-  for (const { offset, bytes } of patches) writeSync(fd, bytes, 0, bytes.length, offset);
-  expect(verify(path)).toMatch(/No problems found/);
-  // Nothing is left to move.
-  expect(planBackupMove(startOf(fd), to * MIB)).toEqual([]);
-  closeSync(fd);
-});
+// sgdisk sleeps for a second after it has written.
+it.concurrent.each(layouts)(
+  '%s: moved to the end of a larger disk, sgdisk finds no problem',
+  async (name, words) => {
+    const path = join(folder, `${name.replaceAll(' ', '-')}.raw`);
+    const [from, to] = [33, 1000];
+    writeFileSync(path, '');
+    truncateSync(path, from * MIB);
+    await run('sgdisk', [...words, path]);
+    truncateSync(path, to * MIB);
+    expect(await verify(path)).toMatch(/doesn't reside\s+at the end of the disk|Identified \d+ problems/);
+    const fd = openSync(path, 'r+');
+    const patches = planBackupMove(startOf(fd), to * MIB);
+    if (patches instanceof WireError) throw patches;
+    for (const { offset, bytes } of patches) writeSync(fd, bytes, 0, bytes.length, offset);
+    expect(await verify(path)).toMatch(/No problems found/);
+    // Nothing is left to move.
+    expect(planBackupMove(startOf(fd), to * MIB)).toEqual([]);
+    closeSync(fd);
+  },
+);
 
 function startOf(fd: number): Uint8Array {
   const start = new Uint8Array(TABLE_BYTES);

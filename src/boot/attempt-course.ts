@@ -189,13 +189,14 @@ export class Course {
     }
     if (type === 'OFFER') {
       const offer = offerOf(packet, server);
-      const known = round.offers.some((one) => one.server === server && one.claims === offer.claims);
+      const before = round.offers.filter((one) => one.server === server && one.claims === offer.claims);
+      const known = before.some(({ direct }) => direct === offer.direct);
       if (!known && round.offers.length < MOST_OFFERS) round.offers.push(offer);
       if (offer.address === undefined) {
-        this.note(
-          `boot server ${server} ${offer.file === undefined ? 'answered' : `offered ${offer.file}`}`,
-          now,
-        );
+        const what = offer.file === undefined ? 'answered' : `offered ${offer.file}`;
+        // As boot hosts do when a machine asks again: boot/dialect-memory.
+        const anew = !known && before.length > 0 ? ' in the other dialect' : '';
+        this.note(`boot server ${server} ${what}${anew}`, now);
       } else {
         const claim = offer.claims !== undefined ? ', and claims to be its boot server (option 60)' : '';
         this.note(`DHCP server ${server} offered ${offer.address}${claim}${fileText(offer.file)}`, now);

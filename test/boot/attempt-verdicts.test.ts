@@ -80,6 +80,22 @@ const CASES: readonly StoryCase[] = [
     says: 'UDP 4011',
   },
   {
+    why: 'UEFI was answered in the other dialect when it asked again: it need not ask 4011',
+    story: (s) =>
+      s
+        .discovers('uefi')
+        .offersBoot('snponly.efi')
+        .offersAddress()
+        .after(4)
+        .discovers('uefi')
+        .offersBoot('snponly.efi', true)
+        .requests()
+        .acks()
+        .after(41),
+    verdicts: ['firewall'],
+    says: 'UDP 67, 68, 69',
+  },
+  {
     why: 'a BIOS ROM need not ask 4011: then it is the way to the file that is closed',
     story: (s) => s.leases('bios', 'undionly.kpxe', { direct: true }).after(41),
     verdicts: ['firewall'],

@@ -26,7 +26,10 @@ describe.each(VENDORS)('%s', (_, firmware, takesOnly) => {
   it.each([true, false])(
     'boots in its first attempt, when we hear the store’s offers: %s',
     async (hears68) => {
-      expect(isSaved(await boot({ firmware, takesOnly, hears68 }))).toBe(true);
+      const run = await boot({ firmware, takesOnly, hears68 });
+      expect(isSaved(run)).toBe(true);
+      const evidence = run.attempts.flatMap((attempt) => attempt.evidence).join('; ');
+      expect(evidence).toMatch(/offered (snponly.efi|undionly.kpxe) in the other dialect/);
     },
   );
 

@@ -1,4 +1,4 @@
-// Five projects, cheapest first: the laws, pure code, real processes, sites of processes, virtual machines.
+// Six projects, cheapest first: the laws, pure code, real processes, sites of processes, virtual machines.
 import { defineConfig } from 'vitest/config';
 import { SlowestFirst } from './test/support/slowest-first.ts';
 
@@ -23,8 +23,9 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/house/**', 'test/**/*.real.test.ts', 'test/**/*.vm.test.ts'],
-          testTimeout: 60_000,
+          exclude: ['test/house/**', 'test/**/*.{real,vm,phone}.test.ts'],
+          // Hundreds of simulated sites in one test, three times as slow while coverage is counted.
+          testTimeout: 180_000,
           // Vitest leaves one processor to itself; these tests wait for nothing, and it is idle while they run.
           maxWorkers: '100%',
           // Pure code leaves nothing behind: one process loads it once for all files.
@@ -50,6 +51,15 @@ export default defineConfig({
           testTimeout: 600_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+        },
+      },
+      {
+        // Needs a browser, which is larger than all the rest that tests need: `npm run test:phone`, not part of `npm test`.
+        test: {
+          name: 'phone',
+          include: ['test/**/*.phone.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {

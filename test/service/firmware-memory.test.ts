@@ -171,17 +171,22 @@ describe('what was learnt', () => {
 
 it('machines are shown with the way that their firmware was given, in which words and why', () => {
   const one = world();
-  const { machines } = registry();
+  const { machines, assignments } = registry();
   const shown = chainedMachines(machines, one.memory);
+  const unknown = shown.observe({ kind: 'dhcp', mac: '52:54:00:77:00:09' as Mac });
+  expect([unknown?.chain, unknown?.dialect]).toEqual([undefined, undefined]);
   learn({ ...one, memory: { ...one.memory, observe: (event) => void shown.observe(event) } });
   const expected = { chain: 'ipxe', dialect: { dialect: 'offered-file', reason: 'retry', machines: 0 } };
   const told: unknown[] = [];
   shown.subscribe((machine) => told.push(machine));
   shown.observe({ kind: 'dhcp', mac: MAC });
   const ports = chainsOf(machines, one.memory);
-  for (const view of [shown.list()[0], shown.find(MAC), told[0]]) expect(view).toMatchObject(expected);
+  const listed = shown.list().find(({ identity }) => identity.macs.includes(MAC));
+  for (const view of [listed, shown.find(MAC), told[0]]) expect(view).toMatchObject(expected);
   expect(shown.find('nobody')).toBeUndefined();
   expect([ports.facts(MAC), ports.facts(undefined)]).toEqual([{ secureBoot: true }, { secureBoot: false }]);
+  assignments.putList([], [{ machine: MAC, tags: ['tills'] }]);
+  expect(ports.facts(MAC)).toEqual({ secureBoot: true, tags: ['tills'] });
   expect(shown.checkIn(ADDRESS, checkIn({ macs: [MAC], secureBoot: true })).machine).toMatchObject(expected);
 });
 
@@ -211,6 +216,12 @@ it('who has just started looks every second for boot hosts that may know somethi
   await new Promise((resolve) => setImmediate(resolve));
   expect(asked).toEqual(['a', 'b']);
   memory.stop();
+  // Stopped while it asks: it does not begin again.
+  memory.start();
+  memory.stop();
+  await new Promise((resolve) => setImmediate(resolve));
+  pass(60_000);
+  expect(asked.length).toBe(4);
 });
 
 it('an address that a DHCP server offered is taken from its answer; nothing else of what servers say is', () => {

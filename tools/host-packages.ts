@@ -1,7 +1,17 @@
 // What we run from the host, by purpose: each program or file, and the Debian package that brings it.
 
 /** `secureboot` and `arm64`: what the demo needs beyond `demo` for such a machine. */
-export const PURPOSES = ['assets', 'image', 'demo', 'secureboot', 'arm64', 'test', 'bench', 'lab'] as const;
+export const PURPOSES = [
+  'assets',
+  'image',
+  'demo',
+  'secureboot',
+  'arm64',
+  'test',
+  'bench',
+  'lab',
+  'phone',
+] as const;
 export type Purpose = (typeof PURPOSES)[number];
 
 export interface HostNeed {
@@ -69,5 +79,7 @@ export const HOST_NEEDS: readonly HostNeed[] = [
   { needs: 'udp-sender', debianPackage: 'udpcast', purposes: ['bench'] },
   { needs: 'zbarimg', debianPackage: 'zbar-tools', purposes: ['test'] },
   { needs: 'casync', debianPackage: 'casync', purposes: ['bench'] },
+  // 113 MB to fetch and 410 MB installed, so only for the tests that need it.
+  { needs: 'chromium', debianPackage: 'chromium', purposes: ['phone'] },
   { needs: '/bin/busybox', debianPackage: 'busybox-static', purposes: ['test', 'bench'] },
 ];

@@ -38,6 +38,7 @@ export function approvePage(site: string): string {
 <button id="no" type="button" class="quiet">Deny: boot its own disk</button>
 </form>
 <p id="said" role="status" aria-live="polite"></p>
+<button id="next" class="quiet" hidden>Next machine</button>
 </main>
 <script>${SCRIPT}</script>
 </body>
@@ -59,11 +60,11 @@ input:not([type=checkbox]),select{display:block;width:100%;box-sizing:border-box
 button{width:100%;font:inherit;font-weight:600;padding:.9rem;margin:.4rem 0;border:0;border-radius:.5rem;background:#0a58ca;color:#fff}
 button:disabled{background:#888}
 button.quiet{background:transparent;color:inherit;border:2px solid #888}
-dl{display:grid;grid-template-columns:auto 1fr;gap:.3rem 1rem;margin:0}
+dl{display:grid;grid-template-columns:auto 1fr;align-items:baseline;gap:.3rem 1rem;margin:0}
 dd{margin:0;overflow-wrap:anywhere}
 .big{font-size:1.4rem;font-weight:700}
 #said{font-weight:600;min-height:1.5em}
-#said.wrong{color:#c00}`;
+#said.wrong{color:light-dark(#b3001b,#ff8a80)}`;
 
 const SCRIPT = `
 'use strict';
@@ -72,22 +73,34 @@ const code = () => by('code').value;
 const pin = () => by('pin').value;
 by('code').value = decodeURIComponent(location.hash.slice(1)).replace(/[^A-Za-z]/g, '').slice(0, 8).toUpperCase();
 if (code() !== '') by('pin').focus();
-const say = (text, wrong) => { by('said').textContent = text; by('said').className = wrong ? 'wrong' : ''; };
+const say = (text, wrong) => {
+  by('said').textContent = text.replaceAll('\`', '').replace(/^./, (letter) => letter.toUpperCase());
+  by('said').className = wrong ? 'wrong' : '';
+  if (text !== '') by('said').scrollIntoView({ block: 'nearest' });
+};
 async function post(path, body) {
   const response = await fetch(path, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
-  });
+  }).catch(() => { throw new Error("The peer does not answer. Is the phone in the store's network?"); });
   const answer = await response.json();
   if (!response.ok) throw new Error(answer.what + '. ' + answer.remedy);
   return answer;
 }
-const spaced = (text) => text.slice(0, 4) + ' ' + text.slice(4);
-by('ask').addEventListener('submit', async (event) => {
-  event.preventDefault();
+// One at a time: a second tap would spend another use of the PIN.
+let busy = false;
+async function once(act) {
+  if (busy) return;
+  busy = true;
   say('');
-  try {
+  try { await act(); } catch (error) { say(error.message, true); } finally { busy = false; }
+}
+const spaced = (text) => text.slice(0, 4) + ' ' + text.slice(4);
+by('ask').addEventListener('submit', (event) => {
+  event.preventDefault();
+  once(async () => {
+    by('pin').select();
     const machine = await post('/approve/v1/look', { code: code(), pin: pin() });
     by('v-code').textContent = spaced(machine.code);
     for (const name of ['serial', 'product', 'mac', 'address']) by('v-' + name).textContent = machine[name] || 'not known';
@@ -97,27 +110,30 @@ by('ask').addEventListener('submit', async (event) => {
     by('yes').disabled = true;
     by('decide').hidden = false;
     by('ask').hidden = true;
-  } catch (error) {
-    say(error.message, true);
-  }
+    scrollTo(0, 0);
+  });
 });
 by('same').addEventListener('change', () => { by('yes').disabled = !by('same').checked; });
-async function decide(more, done) {
-  try {
-    await post('/approve/v1/decide', { code: code(), pin: pin(), ...more });
-    by('decide').hidden = true;
-    say(done);
-  } catch (error) {
-    say(error.message, true);
-  }
-}
+const decide = (more, done) => once(async () => {
+  await post('/approve/v1/decide', { code: code(), pin: pin(), ...more });
+  by('decide').hidden = true;
+  by('next').hidden = false;
+  say(done + ' (' + by('v-code').textContent + ', serial ' + by('v-serial').textContent + ')');
+});
+by('next').addEventListener('click', () => {
+  say('');
+  by('next').hidden = true;
+  by('ask').hidden = false;
+  by('code').value = '';
+  by('code').focus();
+});
 by('decide').addEventListener('submit', (event) => {
   event.preventDefault();
   if (!by('same').checked) return;
   const image = by('image').value;
-  decide({ allowNonBlank: by('overwrite').checked, ...(image === '' ? {} : { image }) }, 'Approved: the machine goes on within seconds.');
+  decide({ allowNonBlank: by('overwrite').checked, ...(image === '' ? {} : { image }) }, 'Approved: the machine goes on within seconds');
 });
-by('no').addEventListener('click', () => decide({ deny: true }, 'Denied: the machine boots its own disk.'));
+by('no').addEventListener('click', () => decide({ deny: true }, 'Denied: the machine boots its own disk'));
 `;
 
 function escapeHtml(text: string): string {

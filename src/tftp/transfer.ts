@@ -54,7 +54,7 @@ const MAX_RETRY_MS = 2000;
 /**
  * Sends of one thing to a client that has never answered: its address may be forged, and we would be the reflector. An OACK is
  * about as large as its request, so three stay at three times what was asked. Block 1, the answer to a request without options
- * (RFC 1350), is larger whatever one does; only `admission` bounds that. Whoever is real asks again.
+ * (RFC 1350), is larger whatever one does: it is sent once for each request, and `admission` bounds those. Whoever is real asks again.
  */
 const TRIES_UNCONFIRMED = 3;
 /** Sends of one window to a client that has answered before; some 30 s with the doubling. */
@@ -154,7 +154,9 @@ export class Transfer implements Machine<TransferEvent, TransferAction> {
     if (now < (this.nextWake() ?? Number.POSITIVE_INFINITY)) return [];
     if (this.#tries >= (this.#confirmed ? TRIES_CONFIRMED : TRIES_UNCONFIRMED))
       return this.#end({ kind: 'timed-out' });
-    return this.#repeat(now);
+    if (this.#confirmed || this.#offers) return this.#repeat(now);
+    this.#count(now);
+    return [];
   }
 
   /** Sends what is due from the last acknowledged point, and starts the clock for it. */

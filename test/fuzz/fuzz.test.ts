@@ -9,7 +9,7 @@ const SEED = 20261123;
 /** Stages that a run must reach often, or its mutations prove nothing. */
 const STAGES: Readonly<Record<string, readonly string[]>> = {
   dhcp: ['malformed', 'silent', 'answered'],
-  tftp: ['malformed', 'denied', 'ack', 'error', 'data', 'oack', 'oack 3 times', 'block 1 3 times'],
+  tftp: ['malformed', 'denied', 'ack', 'error', 'data', 'oack', 'oack 3 times', 'block 1 once'],
   http: ['200', '206', '412'],
   beacon: ['malformed', 'beat', 'ask'],
   line: ['malformed', 'waiting', 'frames'],

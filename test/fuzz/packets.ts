@@ -110,8 +110,11 @@ export function tftpTarget(): FuzzTarget {
       }
       const oack = encodeTftp({ kind: 'oack', options: answer.options });
       const sends = countUnproven(new Transfer(answer));
-      // A request without options can only be answered by block 1 (RFC 1350): `admission` bounds how many of them.
-      if (answer.options.length === 0) return `block 1 ${sends} times`;
+      // A request without options can only be answered by block 1 (RFC 1350), once: `admission` bounds how many of them.
+      if (answer.options.length === 0) {
+        if (sends > 1) throw new Error(`block 1 ${sends} times`);
+        return 'block 1 once';
+      }
       checkAmplification(sends * (oack.length + HEADS_BYTES) - HEADS_BYTES, bytes.length, 'oack');
       return `oack ${sends} times`;
     },

@@ -123,11 +123,20 @@ describe('limits', () => {
     expect(fetch.result).toEqual(contentOf('snponly.efi', 200_000));
   });
 
-  it('a forged address is hit with three blocks at most for one request', async () => {
+  it('a forged address is hit with one block for one request', async () => {
     const { world } = await worldOf(9);
     world.send({ address: '10.78.0.1' as Ipv4, port: 9 }, LISTENER, encodeTftp(read('big.img')));
     await world.run(HOURS_MS);
-    expect(world.sent).toBe(3);
+    expect(world.sent).toBe(1);
+  });
+
+  it('… and with at most three times its bytes when the request has options', async () => {
+    const { world } = await worldOf(9);
+    const request = encodeTftp({ ...read('big.img'), options: [['tsize', '0']] });
+    world.send({ address: '10.78.0.1' as Ipv4, port: 9 }, LISTENER, request);
+    await world.run(HOURS_MS);
+    expect(world.sentBytes).toBeGreaterThan(0);
+    expect(world.sentBytes).toBeLessThanOrEqual(3 * request.length);
   });
 
   it('requests beyond the rate are not answered at all', async () => {

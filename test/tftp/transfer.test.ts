@@ -118,24 +118,39 @@ describe('without loss', () => {
 });
 
 describe('loss', () => {
-  it('a block is sent again after half a second, then one and two apart', () => {
-    const transfer = transferOf();
+  it('what was sent is sent again after half a second, then one and two apart', () => {
+    const transfer = transferOf({ options: ANY_OPTION });
     play(transfer, [
-      [0, 'start', 'data 1'],
+      [0, 'start', 'oack'],
       [499, 'wake', ''],
-      [500, 'wake', 'again 1'],
+      [500, 'wake', 'oack'],
       [1499, 'wake', ''],
-      [1500, 'wake', 'again 1'],
+      [1500, 'wake', 'oack'],
     ]);
     expect(transfer.nextWake()).toBe(3500);
   });
 
   it('a client that never answered gets three sends, so that a forged address is hit little', () => {
+    play(transferOf({ options: ANY_OPTION }), [
+      [0, 'start', 'oack'],
+      [500, 'wake', 'oack'],
+      [1500, 'wake', 'oack'],
+      [3500, 'wake', 'timed-out'],
+    ]);
+  });
+
+  it('but block 1, which is many times its request, only once for each time that it asks', () => {
     play(transferOf(), [
       [0, 'start', 'data 1'],
-      [500, 'wake', 'again 1'],
-      [1500, 'wake', 'again 1'],
-      [3500, 'wake', 'timed-out'],
+      [500, 'wake', ''],
+      [900, { kind: 'request-again' }, 'again 1'],
+      [2900, 'wake', 'timed-out'],
+    ]);
+    play(transferOf(), [
+      [0, 'start', 'data 1'],
+      [500, 'wake', ''],
+      [1500, 'wake', ''],
+      [3400, 1, 'data 2'],
     ]);
   });
 
@@ -160,11 +175,11 @@ describe('loss', () => {
   });
 
   it('what was sent twice measures nothing (Karn)', () => {
-    const transfer = transferOf({ blocks: 9 });
+    const transfer = transferOf({ blocks: 9, options: ANY_OPTION });
     play(transfer, [
-      [0, 'start', 'data 1'],
-      [500, 'wake', 'again 1'],
-      [501, 1, 'data 2'],
+      [0, 'start', 'oack'],
+      [500, 'wake', 'oack'],
+      [501, 0, 'data 1'],
     ]);
     expect(transfer.nextWake()).toBe(501 + 500);
   });

@@ -18,6 +18,8 @@ export interface AgentTiming {
   /** After a failure the plan is asked for again this often, so that a permission given meanwhile takes effect. */
   readonly askAgainMs: number;
   readonly reportMs: number;
+  /** A boot host from which nothing was heard for so long is left for another one. */
+  readonly silentMs: number;
   /** How long a silent peer may keep a finished machine from restarting. */
   readonly farewellMs: number;
   /** How long the last picture stays before the restart. */
@@ -29,6 +31,7 @@ export interface AgentTiming {
 export const DEFAULT_TIMING: AgentTiming = {
   askAgainMs: 5_000,
   reportMs: 1_000,
+  silentMs: 5_000,
   farewellMs: 5 * 60_000,
   lingerMs: 3_000,
 };

@@ -4,6 +4,7 @@ import type { Receipt } from '../api/identity.ts';
 import { ROUTES } from '../api/routes.ts';
 import type { Digest } from '../base/digest.ts';
 import { PeerbootError } from '../base/errors.ts';
+import type { MonotonicMs } from '../base/time.ts';
 import { ticketId } from '../boot/ticket.ts';
 import { chooseDisk, diskText } from '../imaging/disk-choice.ts';
 import { isWithheld } from '../imaging/proof.ts';
@@ -29,9 +30,6 @@ interface Begun {
   readonly tables: ImageTables;
 }
 
-/** Reports that one boot host may leave unanswered, each for as long as it takes to fail, before another one is looked for. */
-export const TRIES_OF_ONE = 2;
-
 export interface FollowOptions {
   readonly bootId: string;
   readonly timing: AgentTiming;
@@ -53,8 +51,8 @@ export class FollowImage {
   #ticket: string | undefined;
   /** As the boot host that was asked last calls this machine. */
   #machine = '';
-  /** Reports in a row that nobody answered. */
-  #unheard = 0;
+  /** When a boot host was last heard. */
+  #heardMs: MonotonicMs = 0;
 
   /** Of the plan that is being followed. */
   get ticket(): string | undefined {
@@ -74,6 +72,7 @@ export class FollowImage {
     const source = this.#ports.content.open(bases, this.#served);
     this.#ticket = plan.ticket;
     this.#machine = answer.machine;
+    this.#heardMs = this.#ports.clock.nowMs();
     if (plan.name !== undefined) this.#narrator.tell({ name: plan.name });
     try {
       const begun = await this.#begin(source, answer, plan);
@@ -177,7 +176,10 @@ export class FollowImage {
 
   /** Time to look for another boot host: who watches the machine must not lose sight of it. */
   #isForsaken(): boolean {
-    return this.#unheard > 0 && this.#unheard % TRIES_OF_ONE === 0;
+    const isSilent = this.#ports.clock.nowMs() - this.#heardMs >= this.#options.timing.silentMs;
+    // Whatever comes of it, the next look is as far away.
+    if (isSilent) this.#heardMs = this.#ports.clock.nowMs();
+    return isSilent;
   }
 
   /**
@@ -264,10 +266,9 @@ export class FollowImage {
         ...(this.#begun?.imaging.wiped === true ? { wiped: true } : {}),
       };
       const { next } = await this.#ports.peer.report({ ...report, ...proof });
-      this.#unheard = 0;
+      this.#heardMs = this.#ports.clock.nowMs();
       return next;
     } catch (error) {
-      this.#unheard += 1;
       this.#ports.log.info({ err: error }, 'report not delivered');
       return undefined;
     }

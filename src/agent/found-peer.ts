@@ -17,32 +17,37 @@ export interface FoundPeerOptions {
  */
 export function createFoundPeer({ told, find, connect }: FoundPeerOptions): PeerPort {
   let current = told === undefined ? undefined : connect(told);
+  /** It left a report unanswered: asking it first would cost another ten seconds. */
+  let isDoubted = false;
 
   async function checkIn(question: CheckIn): Promise<CheckInAnswer> {
-    let silent: unknown;
-    const tried = current?.base;
-    if (current !== undefined) {
-      try {
-        return await current.checkIn(question);
-      } catch (error) {
-        if (!isPeerbootError(error, 'PB-PEER-SILENT')) throw error;
-        silent = error;
-      }
-    }
-    for (const base of await find()) {
-      if (base === tried) continue;
-      const peer = connect(base);
+    const known = current;
+    let silence: unknown;
+    const tried = new Set<string>();
+    const ask = async (peer: PeerPort): Promise<CheckInAnswer | undefined> => {
+      tried.add(peer.base);
       try {
         const answer = await peer.checkIn(question);
         current = peer;
+        isDoubted = false;
         return answer;
       } catch (error) {
         if (!isPeerbootError(error, 'PB-PEER-SILENT')) throw error;
-        silent = error;
+        silence = error;
+        return undefined;
       }
+    };
+    const first = known === undefined || isDoubted ? undefined : await ask(known);
+    if (first !== undefined) return first;
+    for (const base of await find()) {
+      if (tried.has(base)) continue;
+      const answer = await ask(base === known?.base ? known : connect(base));
+      if (answer !== undefined) return answer;
     }
+    const last = known === undefined || tried.has(known.base) ? undefined : await ask(known);
+    if (last !== undefined) return last;
     throw (
-      silent ?? new PeerbootError('PB-PEER-NOT-FOUND', 'no boot host answers on this network; asking again')
+      silence ?? new PeerbootError('PB-PEER-NOT-FOUND', 'no boot host answers on this network; asking again')
     );
   }
 
@@ -53,7 +58,14 @@ export function createFoundPeer({ told, find, connect }: FoundPeerOptions): Peer
     checkIn,
     async report(report: ProgressReport): Promise<ProgressAnswer> {
       if (current === undefined) throw new PeerbootError('PB-PEER-NOT-FOUND', 'nobody to report to');
-      return current.report(report);
+      try {
+        const answer = await current.report(report);
+        isDoubted = false;
+        return answer;
+      } catch (error) {
+        isDoubted = true;
+        throw error;
+      }
     },
   };
 }

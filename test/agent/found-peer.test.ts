@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { createFoundPeer, peersOffered } from '../../src/agent/found-peer.ts';
 import type { PeerPort } from '../../src/agent/ports.ts';
-import type { CheckIn, CheckInAnswer } from '../../src/api/agent.ts';
+import type { CheckIn, CheckInAnswer, ProgressReport } from '../../src/api/agent.ts';
 import { PeerbootError } from '../../src/base/errors.ts';
 
 const QUESTION = {} as CheckIn;
@@ -17,7 +17,10 @@ function network(silent: Set<string>) {
       if (silent.has(base)) throw new PeerbootError('PB-PEER-SILENT', base);
       return { peer: base } as CheckInAnswer;
     },
-    report: async () => ({ next: 'go-on' }),
+    async report() {
+      if (silent.has(base)) throw new PeerbootError('PB-PEER-SILENT', base);
+      return { next: 'go-on' };
+    },
   });
   return { asked, connect };
 }
@@ -41,6 +44,27 @@ it('leaves the peer it was told of only when that is silent', async () => {
   silent.add('http://a:1');
   expect((await peer.checkIn(QUESTION)).peer).toBe('http://b:1');
   expect(asked).toEqual(['http://a:1', 'http://a:1', 'http://b:1']);
+});
+
+it('asks another one first when its own has left a report unanswered, and its own again when there is none', async () => {
+  const silent = new Set(['http://a:1']);
+  const { asked, connect } = network(silent);
+  const found = ['http://b:1'];
+  const peer = createFoundPeer({ told: 'http://a:1', connect, find: async () => found });
+  await expect(peer.report({} as ProgressReport)).rejects.toMatchObject({ code: 'PB-PEER-SILENT' });
+  expect((await peer.checkIn(QUESTION)).peer).toBe('http://b:1');
+  expect(asked).toEqual(['http://b:1']);
+  silent.add('http://b:1');
+  await expect(peer.report({} as ProgressReport)).rejects.toMatchObject({ code: 'PB-PEER-SILENT' });
+  found.pop();
+  await expect(peer.checkIn(QUESTION)).rejects.toMatchObject({ code: 'PB-PEER-SILENT' });
+  silent.clear();
+  // It is back, and found like any other.
+  found.push('http://b:1');
+  expect((await peer.checkIn(QUESTION)).peer).toBe('http://b:1');
+  expect(await peer.report({} as ProgressReport)).toEqual({ next: 'go-on' });
+  await peer.checkIn(QUESTION);
+  expect(asked).toEqual(['http://b:1', 'http://b:1', 'http://b:1', 'http://b:1']);
 });
 
 it('says so when there is nobody', async () => {

@@ -134,7 +134,14 @@ export function startTarget(peer: LabPeer, signed: SignedTree, options: TestTarg
       },
     },
   };
-  const timing = { askAgainMs: 100, reportMs: 50, farewellMs: 5_000, lingerMs: 0, lineMs: 2_000 };
+  const timing = {
+    askAgainMs: 100,
+    reportMs: 50,
+    silentMs: 200,
+    farewellMs: 5_000,
+    lingerMs: 0,
+    lineMs: 2_000,
+  };
   const over = runAgent(ports, { version: 'test', bootId: 'boot-1', timing });
   return { screens, diskPath, left, entries, over, disk: () => readFileSync(diskPath) };
 }

@@ -1,6 +1,6 @@
 // One of several boot hosts is killed while it serves a machine: what the machine does then, by itself, by its firmware's order, or by hand.
 
-import { TRIES_OF_ONE } from '../../src/agent/follow-image.ts';
+import { DEFAULT_TIMING } from '../../src/agent/agent.ts';
 import { createFoundPeer } from '../../src/agent/found-peer.ts';
 import type { CheckIn } from '../../src/api/agent.ts';
 import type { DiskContent } from '../../src/api/identity.ts';
@@ -309,7 +309,7 @@ function machineLife(store: Store, firmware: FirmwareName, trigger: Trigger) {
     seen.wipes += 1;
     trigger.imaging(peer.base);
     const endMs = lan.queue.nowMs + IMAGING_MS;
-    let silent = 0;
+    let heardMs = lan.queue.nowMs;
     for (;;) {
       const done = lan.queue.nowMs >= endMs;
       if (done) content = sealed(answer.machine, ticket ?? '');
@@ -321,10 +321,10 @@ function machineLife(store: Store, firmware: FirmwareName, trigger: Trigger) {
           ...(ticket === undefined ? {} : { ticket }),
         })
         .catch(() => undefined);
-      silent = heard === undefined ? silent + 1 : 0;
+      if (heard !== undefined) heardMs = lan.queue.nowMs;
       if (done && heard?.next === 'go-on') return;
-      if (heard?.next === 'restart' || silent >= TRIES_OF_ONE) {
-        silent = 0;
+      if (heard?.next === 'restart' || lan.queue.nowMs - heardMs >= DEFAULT_TIMING.silentMs) {
+        heardMs = lan.queue.nowMs;
         answer = await ask();
         if (answer.plan.kind === 'image') ticket = answer.plan.ticket;
         else if (done) return;

@@ -91,9 +91,11 @@ export class BeaconTable {
     return this.#peers.values();
   }
 
-  /** All by id, in which nobody has a say: ids are drawn. */
+  /** The settled ones by id, in which nobody has a say: ids are drawn. */
   ring(): readonly HeardPeer[] {
-    this.#ring ??= [...this.#peers.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    this.#ring ??= [...this.#peers.values()]
+      .filter(({ settled }) => settled)
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
     return this.#ring;
   }
 
@@ -141,8 +143,6 @@ export class BeaconTable {
       asks: 0,
     };
     this.#peers.set(peer.id, peer);
-    this.#ring = undefined;
-    this.#changes += 1;
     this.quick.insert(peer);
     return peer;
   }
@@ -174,6 +174,7 @@ export class BeaconTable {
     peer.warnings = 0;
     if (!peer.settled && now - peer.knownSince >= SETTLED_MS) {
       peer.settled = true;
+      this.#ring = undefined;
       this.#changes += 1;
     }
     list.insert(peer);

@@ -67,8 +67,7 @@ export class Watch {
     const seen = direct.size === 0 ? `${this.#table.changes} ${self}` : '';
     if (seen !== '' && seen === this.#seen) return;
     this.#seen = seen;
-    this.#settled = 0;
-    for (const { settled } of this.#table.all()) this.#settled += Number(settled);
+    this.#settled = this.#table.ring().length;
     this.#large = this.#settled > (this.#large ? SMALL_SITE : LARGE_SITE - 1);
     this.#slow = slowPatience(this.#settled);
     const keys = new Set(Array.from(direct.keys(), endpointKey));

@@ -33,7 +33,7 @@ beforeAll(async () => {
   await run('sh', ['-c', 'zstd -dc "$1" | (cpio -idm --quiet && cpio -idm --quiet)', 'sh', image], {
     cwd: unpacked,
   });
-}, 180_000);
+}, 300_000);
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 describe('boot assets', () => {

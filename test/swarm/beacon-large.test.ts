@@ -281,6 +281,8 @@ describe('in a large site', () => {
       for (const seat of seats)
         for (let i = 0; i < 100; i++)
           hear(world, seat, announcement(i.toString(16).padStart(16, 'f')), at(i));
+      // All look round when a true one has settled.
+      seats.push(...world.start(1));
       const start = world.now;
       world.run(start + 3_000);
       expect(all(seats)).toBe(true);
@@ -357,8 +359,12 @@ describe('in a large site', () => {
     expect(went([host, ...others])).toEqual([]);
     const since = world.now;
     world.run(since + 5_000);
+    const to = host.log.flatMap(({ at, action }) =>
+      at > since && action.kind === 'unicast' ? [action.to.address] : [],
+    );
     // A beat a second to each, to its watchers no second one.
-    expect(said([host], since, 'unicast', 'beat')).toBeLessThanOrEqual(61 * 5.3);
+    for (const { endpoint } of others)
+      expect(to.filter((address) => address === endpoint.address).length).toBeLessThan(7);
     expect(missed(world, [host, ...others], others.slice(0, 1))).toBeLessThan(3_000);
     expect(missed(world, [host, ...others], [host])).toBeLessThan(3_000);
   });

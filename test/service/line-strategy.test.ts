@@ -5,6 +5,7 @@ import { createLineStrategy } from '../../src/service/line-strategy.ts';
 import type { LineImage } from '../../src/swarm/node-ports.ts';
 import { imageKey, type Presence, type SitePeer } from '../../src/swarm/site.ts';
 import { type StrategySetting, strategyFacts } from '../../src/swarm/strategy.ts';
+import { idlePeer } from '../support/idle-peer.ts';
 
 const MANIFEST = `sha256:${'ab'.repeat(32)}` as Digest;
 const KEY = imageKey(MANIFEST);
@@ -12,21 +13,8 @@ const ROWS = 4;
 const image = { manifest: MANIFEST, title: 'till 3', rows: ROWS } as unknown as LineImage;
 
 function peer(id: string, held: number | undefined, change: Partial<SitePeer> = {}): SitePeer {
-  return {
-    ...{
-      id,
-      address: '10.77.0.9',
-      port: 8068,
-      role: 'peer',
-      httpPort: 8067,
-      tags: [],
-      unfit: [],
-      crossing: [],
-    },
-    freeUplinkBytesPerSecond: 0,
-    holdings: held === undefined ? [] : [{ image: KEY, held, of: ROWS }],
-    ...change,
-  } as unknown as SitePeer;
+  const holdings = held === undefined ? [] : [{ image: KEY, held, of: ROWS }];
+  return idlePeer(id, { holdings, ...change });
 }
 const holder = (id: string, freeUplinkBytesPerSecond: number) => peer(id, ROWS, { freeUplinkBytesPerSecond });
 const target = (id: string, held?: number) => peer(id, held, { role: 'target' });

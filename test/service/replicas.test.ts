@@ -11,6 +11,7 @@ import { lineImageOf } from '../../src/swarm/line-image.ts';
 import type { JoinOptions, Line } from '../../src/swarm/node-ports.ts';
 import type { ContentWish } from '../../src/swarm/replica-wishes.ts';
 import { imageKey, type Presence, type SitePeer } from '../../src/swarm/site.ts';
+import { idlePeer } from '../support/idle-peer.ts';
 import { diskBytes, testImage } from '../support/image.ts';
 import { until } from '../support/until.ts';
 import { handClock } from './peer.ts';
@@ -72,16 +73,8 @@ function world(options: { others?: boolean; broken?: boolean; quotaBytes?: numbe
   } as unknown as Line;
   const listeners = new Set<() => void>();
   const whole: SitePeer = {
-    ...{
-      id: OTHER,
-      address: '10.77.0.3' as Ipv4,
-      port: 8068,
-      httpPort: 8067,
-      role: 'peer',
-      tags: ['boot-host'],
-    },
-    ...{ holdings: [{ image: imageKey(digest), held: CHUNKS, of: CHUNKS }] },
-    ...{ freeUplinkBytesPerSecond: 0, unfit: [], crossing: [] },
+    ...idlePeer(OTHER, { address: '10.77.0.3' as Ipv4, tags: ['boot-host'] }),
+    holdings: [{ image: imageKey(digest), held: CHUNKS, of: CHUNKS }],
   };
   const site = { peers: options.others === true ? [whole] : [], count: 1, paused: false, catalogued: true };
   const clock = handClock();

@@ -11,6 +11,7 @@ import { createWanGate } from '../../src/service/wan-gate.ts';
 import type { LineState } from '../../src/swarm/line-ports.ts';
 import type { Line, LineImage } from '../../src/swarm/node-ports.ts';
 import type { Presence, SitePeer } from '../../src/swarm/site.ts';
+import { idlePeer } from '../support/idle-peer.ts';
 import { DIGEST, handClock, image, testPeer } from './peer.ts';
 
 export const SELF = 'aaaaaaaaaaaaaaaa';
@@ -18,17 +19,7 @@ export const OTHER = 'bbbbbbbbbbbbbbbb';
 export const TARGET = 'cccccccccccccccc';
 const HOST = { host: '127.0.0.1:8067' };
 
-export const other: SitePeer = {
-  ...{
-    id: OTHER,
-    address: '10.77.0.3' as Ipv4,
-    port: 8068,
-    httpPort: 8067,
-    role: 'peer',
-    tags: ['boot-host'],
-  },
-  ...{ holdings: [], freeUplinkBytesPerSecond: 0, unfit: [], crossing: [] },
-};
+export const other = idlePeer(OTHER, { address: '10.77.0.3' as Ipv4, tags: ['boot-host'] });
 
 export function lineOf(title: string, state: Partial<LineState> = {}) {
   const pausedNow = { value: false };

@@ -1,30 +1,14 @@
 // Where a peer gets what it does not hold: line, then the peers designated before it, then the WAN, never in circles.
 import { describe, expect, it } from 'vitest';
-import type { Ipv4 } from '../../src/base/addresses.ts';
 import { PeerbootError } from '../../src/base/errors.ts';
 import type { ChunkSource, Wanted } from '../../src/chunk/ports.ts';
 import { createSiteSource } from '../../src/service/site-source.ts';
-import type { SitePeer } from '../../src/swarm/site.ts';
 import { testChunk } from '../support/chunks.ts';
+import { idlePeer } from '../support/idle-peer.ts';
 import { logbook } from '../support/logbook.ts';
 
 const { descriptor, bytes } = testChunk(1);
 const image = testChunk(2).descriptor.digest;
-
-function peer(id: string): SitePeer {
-  return {
-    id,
-    address: '10.77.0.2' as Ipv4,
-    port: 8068,
-    role: 'peer',
-    httpPort: 8067,
-    tags: [],
-    holdings: [],
-    freeUplinkBytesPerSecond: 0,
-    unfit: [],
-    crossing: [],
-  };
-}
 
 /** Notes who was asked for what; those named in `failing` do not deliver. */
 function world(before: readonly string[], failing: readonly string[] = [], hasLine = false) {
@@ -40,7 +24,7 @@ function world(before: readonly string[], failing: readonly string[] = [], hasLi
   const log = logbook();
   const site = createSiteSource({
     lineOf: async () => (hasLine ? source('line') : undefined),
-    before: () => before.map(peer),
+    before: () => before.map((id) => idlePeer(id)),
     peer: ({ id }) => source(id),
     wan: source('wan'),
     log,
@@ -87,7 +71,7 @@ describe('the site as a source', () => {
     const { site } = world([]);
     const broken = createSiteSource({
       lineOf: async () => undefined,
-      before: () => [peer('a')],
+      before: () => [idlePeer('a')],
       peer: () => ({ name: 'a', fetch: () => Promise.reject(new TypeError('ours')) }),
       wan: site,
       log: logbook(),

@@ -12,20 +12,13 @@ import { createDhcpService } from '../../src/service/dhcp-service.ts';
 import { createPresence } from '../../src/service/presence.ts';
 import { type Announcement, DEFAULT_SITE_PORT, TAGS } from '../../src/swarm/site.ts';
 import { TEST_ASSETS } from './boot-context.ts';
+import { IDLE } from './idle-peer.ts';
 
 const [name = 'eth0', ...tags] = process.argv.slice(2);
 const log = createLog({ level: 'debug' });
 const clock = systemClock;
 const timers = systemTimers;
-let own: Announcement = {
-  role: 'peer',
-  httpPort: 8067,
-  tags,
-  holdings: [],
-  freeUplinkBytesPerSecond: 0,
-  unfit: [],
-  crossing: [],
-};
+let own: Announcement = { ...IDLE, tags };
 const presence = createPresence({
   self: randomBytes(8).toString('hex'),
   label: '',

@@ -6,6 +6,7 @@ import { systemClock, systemTimers } from '../../src/io/clock.ts';
 import { hostInterfaces } from '../../src/io/interfaces.ts';
 import { createPresence } from '../../src/service/presence.ts';
 import { DEFAULT_SITE_PORT } from '../../src/swarm/site.ts';
+import { IDLE } from './idle-peer.ts';
 import { jsonLog, say } from './json-log.ts';
 
 export interface PresenceJob {
@@ -23,15 +24,7 @@ const presence = createPresence({
   self: job.id,
   label: job.label ?? '',
   sitePort: () => DEFAULT_SITE_PORT,
-  own: {
-    role: 'peer',
-    httpPort: 8067,
-    tags: job.tags ?? [],
-    holdings: [],
-    freeUplinkBytesPerSecond: 0,
-    unfit: [],
-    crossing: [],
-  },
+  own: { ...IDLE, tags: job.tags ?? [] },
   openNet: beaconSockets({ interfaces: hostInterfaces, lookEveryMs: job.lookEveryMs ?? 500 }),
   random: { next: Math.random },
   clock: systemClock,

@@ -20,6 +20,7 @@ import {
   type SitePeer,
 } from '../../src/swarm/site.ts';
 import { testChunk } from './chunks.ts';
+import { IDLE } from './idle-peer.ts';
 
 export interface TestImage extends LineImage {
   bytes(row: number): Uint8Array;
@@ -142,15 +143,7 @@ interface Entry {
   readonly listeners: Set<() => void>;
 }
 
-const NOTHING: Announcement = {
-  role: 'peer',
-  httpPort: 0,
-  tags: [],
-  holdings: [],
-  freeUplinkBytesPerSecond: 0,
-  unfit: [],
-  crossing: [],
-};
+const NOTHING: Announcement = { ...IDLE, httpPort: 0 };
 
 /** The same, with its open connections in the set. */
 function tracked(transport: LineTransport, sockets: Set<LineSocket>): LineTransport {

@@ -6,6 +6,7 @@ import { type Beacon, encodeBeacon } from '../../src/swarm/beacon-codec.ts';
 import type { BeaconAction, BeaconEvent, BeaconSetup } from '../../src/swarm/beacon-ports.ts';
 import type { BeaconEndpoint } from '../../src/swarm/beacon-table.ts';
 import type { Announcement, SitePeer } from '../../src/swarm/site.ts';
+import { IDLE } from '../support/idle-peer.ts';
 
 export const SITE = 7;
 const DELAY_MS = 1;
@@ -15,15 +16,7 @@ const PORT = 8068;
 /** Most are of these kinds, and encoding each for its length takes time. */
 const SHORT = new Set<Beacon['kind']>(['beat', 'probe', 'ask', 'goodbye']);
 
-export const IDLE: Announcement = {
-  role: 'peer',
-  httpPort: 8067,
-  tags: [],
-  holdings: [],
-  freeUplinkBytesPerSecond: 0,
-  unfit: [],
-  crossing: [],
-};
+export { IDLE };
 
 export interface Seat {
   readonly machine: BeaconMachine;

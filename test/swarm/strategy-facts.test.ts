@@ -1,16 +1,15 @@
 // What a node takes from the others' announcements before it chooses line or mesh, and that it makes the machine it chose.
 import { describe, expect, it } from 'vitest';
-import type { Ipv4 } from '../../src/base/addresses.ts';
 import type { SitePeer } from '../../src/swarm/site.ts';
 import { createMachine, strategyFacts } from '../../src/swarm/strategy.ts';
+import { idlePeer } from '../support/idle-peer.ts';
 
 const IMAGE = '0123456789abcdef';
 let count = 0;
 function peer(change: Partial<SitePeer> & { held?: number; of?: number } = {}): SitePeer {
   const { held, of = 10, ...rest } = change;
   return {
-    ...{ id: `${count++}`.padStart(16, '0'), address: '10.77.0.2' as Ipv4, port: 8068, role: 'peer' },
-    ...{ httpPort: 8067, tags: [], unfit: [], crossing: [], freeUplinkBytesPerSecond: 0 },
+    ...idlePeer(`${count++}`.padStart(16, '0')),
     holdings: held === undefined ? [] : [{ image: IMAGE, held, of }],
     ...rest,
   };

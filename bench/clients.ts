@@ -22,12 +22,19 @@ const SCRIPT = '#!ipxe\nprompt --timeout 1000 waiting\n';
 interface Work {
   readonly firmware: FirmwareName;
   readonly what: string;
+  /** Over how long they are switched on. */
+  readonly withinS?: number;
   readonly goalMs?: number;
 }
 
 const WORKS: readonly Work[] = [
   { firmware: 'ipxe', what: 'iPXE in the card, power-on to script', goalMs: 2_000 },
-  { firmware: 'bios', what: 'BIOS ROM, 70 kB NBP by TFTP, iPXE, script (4 s of it are the ROM waiting)' },
+  {
+    firmware: 'bios',
+    what: 'BIOS ROM, switched on within 1 s, 70 kB NBP by TFTP, iPXE, script (4 s of it are the ROM waiting)',
+    // In one moment they overflow the DHCP server's receive buffer, and who was lost asks again 8 s later.
+    withinS: 1,
+  },
 ];
 
 export const bench: Bench = {
@@ -62,11 +69,11 @@ async function inTurn(
     // A program that compiles while it runs; a real one has been up for days.
     await simulate(lan, 'ipxe', 64);
     const all: CrowdReport[][] = [];
-    for (const { firmware, what } of WORKS) {
+    for (const { firmware, what, withinS } of WORKS) {
       const reports: CrowdReport[] = [];
       for (let round = 0; round < ROUNDS; round++) {
         progress(`${name}: ${what}, round ${round + 1}`);
-        reports.push(await simulate(lan, firmware, MACHINES));
+        reports.push(await simulate(lan, firmware, MACHINES, withinS));
       }
       all.push(reports);
     }
@@ -76,9 +83,16 @@ async function inTurn(
   }
 }
 
-async function simulate(lan: ClientLan, firmware: FirmwareName, count: number): Promise<CrowdReport> {
+async function simulate(
+  lan: ClientLan,
+  firmware: FirmwareName,
+  count: number,
+  withinS = 0,
+): Promise<CrowdReport> {
   const words = ['simulate-client', '--firmware', firmware, '--count', `${count}`, '--interface', 'eth0'];
-  const clients = start(process.execPath, [PEERBOOT, ...words, '--json'], { namespace: lan.clients });
+  const clients = start(process.execPath, [PEERBOOT, ...words, '--within', `${withinS}`, '--json'], {
+    namespace: lan.clients,
+  });
   await clients.exited;
   const line = clients.log.lines.find((text) => text.startsWith('{"ok"'));
   if (line === undefined) throw new Error(clients.log.lines.slice(-5).join('\n'));

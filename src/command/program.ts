@@ -151,6 +151,7 @@ export function buildProgram(setStatus: (status: number) => void): Command {
         .choices(['script', 'agent'])
         .default('script'),
     )
+    .option('--within <seconds>', 'switched on evenly over this time', Number, 0)
     .option('--timeout <seconds>', 'for all of them', Number, 180)
     .option('--json', 'JSON for programs')
     .action(async (options) =>

@@ -1,4 +1,5 @@
 // `peerboot simulate-client`: emulated machines that boot from the real network, many at once, and how long each stage took.
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { PeerbootError } from '../base/errors.ts';
 import { seededRandom } from '../base/random.ts';
 import type { Dialect } from '../boot/quirks.ts';
@@ -16,11 +17,21 @@ export interface SimulateOptions {
   readonly macPrefix: string;
   readonly until: 'script' | 'agent';
   readonly takesOnly?: Dialect;
+  /** Seconds. */
+  readonly within: number;
   readonly timeout: number;
   readonly json?: boolean;
 }
 
 const MOST_CLIENTS = 4096;
+const LOOK_MS = 5;
+
+/** What the emulation itself took: time that no network is to blame for. */
+interface OwnShare {
+  readonly cpuMs: number;
+  /** How late this process came to what had arrived or was due: the worst, and 99 of 100 times. A boot has some six such waits. */
+  readonly lateMs: { readonly p99: number; readonly max: number };
+}
 
 /** Resolves with 1 when any machine did not boot. */
 export async function simulateClient(options: SimulateOptions): Promise<number> {
@@ -40,6 +51,7 @@ export async function simulateClient(options: SimulateOptions): Promise<number> 
   if (!(options.timeout > 0)) {
     throw new PeerbootError('PB-CONFIG-INVALID', '--timeout: seconds, more than none');
   }
+  if (!(options.within >= 0)) throw new PeerbootError('PB-CONFIG-INVALID', '--within: seconds, or 0');
   const served = chooseInterfaces(options.interface === undefined ? [] : [options.interface])[0];
   if (served === undefined) throw new PeerbootError('PB-INTERFACE-UNKNOWN', 'no interface to boot from');
   const wire = await openClientWire(served);
@@ -47,6 +59,7 @@ export async function simulateClient(options: SimulateOptions): Promise<number> 
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
   let ended = 0;
+  const watch = watchOwnShare();
   try {
     const clients = await bootCrowd({
       firmware,
@@ -58,16 +71,18 @@ export async function simulateClient(options: SimulateOptions): Promise<number> 
       clock: systemClock,
       timers: systemTimers,
       random: seededRandom(Date.now() >>> 0),
+      withinMs: options.within * 1000,
       timeoutMs: options.timeout * 1000,
       onEnd: () => {
         ended += 1;
         if (process.stderr.isTTY) process.stderr.write(`\r${ended} of ${count} have ended`);
       },
     });
+    const own = watch();
     const report = reportCrowd(firmware, clients);
     const isOk = report.booted === count;
-    if (options.json === true) printJson({ ok: isOk, interface: served.name, ...report });
-    else show(report);
+    if (options.json === true) printJson({ ok: isOk, interface: served.name, ...report, own });
+    else show(report, own);
     return isOk ? EXIT.ok : EXIT.failed;
   } finally {
     process.off('SIGINT', interrupted);
@@ -76,7 +91,23 @@ export async function simulateClient(options: SimulateOptions): Promise<number> 
   }
 }
 
-function show({ firmware, count, booted, stagesMs, failures }: CrowdReport): void {
+/** Call what it returns to end it. */
+function watchOwnShare(): () => OwnShare {
+  const delays = monitorEventLoopDelay({ resolution: LOOK_MS });
+  const before = process.cpuUsage();
+  delays.enable();
+  return () => {
+    delays.disable();
+    const { user, system } = process.cpuUsage(before);
+    const late = (nanoseconds: number) => Math.max(0, Math.round(nanoseconds / 1e6 - LOOK_MS));
+    return {
+      cpuMs: Math.round((user + system) / 1000),
+      lateMs: { p99: late(delays.percentile(99)), max: late(delays.max) },
+    };
+  };
+}
+
+function show({ firmware, count, booted, stagesMs, failures }: CrowdReport, own: OwnShare): void {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
   const rows = Object.entries(stagesMs).map(([stage, { p50, p99, max }]) => [
     stage,
@@ -87,5 +118,6 @@ function show({ firmware, count, booted, stagesMs, failures }: CrowdReport): voi
   console.log(formatTable([['since power-on', 'median', 'p99', 'last'], ...rows]));
   const words = `${booted} of ${count} machines (${firmware}) have their orders`;
   console.log(booted === count ? colours.green(`\n✔ ${words}`) : colours.red(`\n✖ ${words}`));
+  console.log(`  this process itself: ${own.cpuMs} ms of CPU, up to ${own.lateMs.max} ms late`);
   for (const [why, machines] of Object.entries(failures)) console.log(`  ${machines} × ${why}`);
 }

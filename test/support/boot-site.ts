@@ -55,6 +55,8 @@ export interface SiteSpec {
   /** The machine is on a segment of its own; `deaf`: the relay passes nothing on to the peers. */
   readonly relay?: 'whole' | 'deaf' | undefined;
   readonly plan?: Plan;
+  /** For so long after power-on its switch port forwards nothing. */
+  readonly silentMs?: number;
   /** A vendor's build of `edk2` or `bios`. */
   readonly takesOnly?: Dialect | undefined;
   /** The machine's, last byte of its MAC; 1 when absent. */
@@ -133,6 +135,7 @@ export async function bootSite(spec: SiteSpec): Promise<SiteRun> {
     takesOnly: spec.takesOnly,
     until: 'agent',
   });
+  machine.waitForPort(spec.silentMs ?? 0);
   machine.powerOn();
   while (machine.outcome === undefined && lan.queue.nowMs < 180_000) {
     // Files are read between two moments, as they are from a disk.

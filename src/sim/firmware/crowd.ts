@@ -39,6 +39,8 @@ export interface CrowdOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
+  /** They are switched on one after the other, evenly over this time; 0: all in one moment. */
+  readonly withinMs: number;
   /** After it, whoever has not ended counts as `still-booting`. */
   readonly timeoutMs: number;
   onEnd?(client: CrowdClient): void;
@@ -56,14 +58,15 @@ export interface CrowdClient {
 const FLAGS_AT = 10;
 const CHADDR_AT = 28;
 
-/** Switches all on at once; resolves when all have ended or the time is over. */
+/** Switches all on; resolves when all have ended or the time is over. */
 export async function bootCrowd(options: CrowdOptions): Promise<readonly CrowdClient[]> {
   const machines = Array.from({ length: options.count }, (_, number) => new CrowdMachine(number, options));
   const byMac = new Map(machines.map((machine) => [machine.macHex, machine]));
   options.wire.onBroadcast((bytes, from) => {
     byMac.get(toHex(bytes.subarray(CHADDR_AT, CHADDR_AT + 6)))?.arrived(68, bytes, from);
   });
-  const all = Promise.all(machines.map((machine) => machine.boot()));
+  const stepMs = options.withinMs / options.count;
+  const all = Promise.all(machines.map((machine, number) => machine.boot(number * stepMs)));
   let cancel = () => {};
   const timeUp = new Promise<void>((resolve) => {
     cancel = options.timers.after(options.timeoutMs, resolve);
@@ -100,13 +103,18 @@ class CrowdMachine {
     this.#machine = new BootingMachine({ firmware, until, random, takesOnly, hardware: { mac, uuid } });
   }
 
-  boot(): Promise<void> {
-    this.#startedMs = this.#options.clock.nowMs();
+  boot(afterMs: number): Promise<void> {
     const ended = new Promise<void>((resolve) => {
       this.#finish = resolve;
     });
-    this.#step({ kind: 'power-on' });
+    if (afterMs === 0) this.#powerOn();
+    else this.#cancelWake = this.#options.timers.after(afterMs, () => this.#powerOn());
     return ended;
+  }
+
+  #powerOn(): void {
+    this.#startedMs = this.#options.clock.nowMs();
+    this.#step({ kind: 'power-on' });
   }
 
   arrived(port: number, bytes: Uint8Array, from: Endpoint): void {

@@ -39,6 +39,8 @@ export interface LanHost {
   readonly addresses: Set<Ipv4>;
   /** Dead, it neither hears nor speaks. */
   dead: Death | undefined;
+  /** Its switch port forwards nothing before that, in neither direction: spanning tree after the link came up. */
+  silentUntilMs: number;
   program: LanProgram;
 }
 
@@ -81,7 +83,13 @@ export class Lan {
   }
 
   plug(segment: number, addresses: readonly Ipv4[], program: LanProgram): LanHost {
-    const host: LanHost = { segment, addresses: new Set(addresses), dead: undefined, program };
+    const host: LanHost = {
+      segment,
+      addresses: new Set(addresses),
+      dead: undefined,
+      silentUntilMs: 0,
+      program,
+    };
     this.#hosts.push(host);
     return host;
   }
@@ -98,7 +106,7 @@ export class Lan {
 
   /** A broadcast stays in its segment; a unicast is routed. `only`: a frame to one card, whatever address that has yet. */
   send(sender: LanHost, datagram: Datagram, only?: LanHost): void {
-    if (sender.dead !== undefined) return;
+    if (sender.dead !== undefined || this.queue.nowMs < sender.silentUntilMs) return;
     this.#witness.datagram?.(datagram, this.queue.nowMs);
     const { address } = datagram.to;
     for (const host of this.#hosts) {
@@ -148,7 +156,8 @@ export class Lan {
     const copies = this.random.next() < doubles ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
       this.queue.after(FLIGHT_MS + this.random.next() * jitterMs, () => {
-        if (host.dead === undefined) host.program.datagram(datagram);
+        if (host.dead === undefined && this.queue.nowMs >= host.silentUntilMs)
+          host.program.datagram(datagram);
       });
     }
   }

@@ -42,6 +42,11 @@ export class PluggedMachine {
     this.#step({ kind: 'power-on' });
   }
 
+  /** The link came up a moment ago, at a switch with spanning tree. */
+  waitForPort(untilMs: MonotonicMs): void {
+    this.#host.silentUntilMs = untilMs;
+  }
+
   /** Nothing reaches it any more. */
   unplug(): void {
     this.#lan.kill(this.#host, 'power');

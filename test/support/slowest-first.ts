@@ -7,6 +7,7 @@ const SLOWEST = [
   'lab/agent-cases.vm',
   'lab/line.vm',
   'boot/script.vm',
+  'boot/menu.vm',
   'lab/local-boot.vm',
   'images/image.real',
   'boot-assets/build.real',
@@ -22,6 +23,7 @@ const SLOWEST = [
   'service/line-driver.real',
   'fuzz/fuzz',
   'io/publish',
+  'swarm/beacon-large',
 ];
 
 function place({ moduleId }: TestSpecification): number {

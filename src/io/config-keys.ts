@@ -178,7 +178,8 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
     flag: '--http-port <port>',
   },
   interfaces: {
-    means: 'Network interfaces to answer on; an empty list means every one that has an IPv4 address.',
+    means:
+      'Network interfaces to answer on; an empty list means every one that has an IPv4 address. New addresses and interfaces are taken up while the peer runs.',
     flag: '--interface <name>',
   },
   json: { means: 'Log as JSON lines also on a terminal.', flag: '--json' },

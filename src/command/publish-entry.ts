@@ -50,10 +50,23 @@ export function describeEntry(path: string, name: string, flags: EntryFlags): Bo
     throw invalid(`${JSON.stringify(title)} has letters that boot screens cannot show`);
   const firmwares = flags.firmware ?? firmwaresFrom(start, isFolder ? scan.root : undefined, scan.root);
   const tool = flags.tool === true || flags.boot === 'memtest';
-  const described = BootDescription.safeParse({ title, firmwares, tool, start, files });
+  const padded = files.map((file) => (isInitrd(start, file) ? wholeWords(file) : file));
+  const described = BootDescription.safeParse({ title, firmwares, tool, start, files: padded });
   if (described.success) return described.data;
   const [issue] = described.error.issues;
   throw invalid(`${issue?.path.join('.')}: ${issue?.message}`);
+}
+
+function isInitrd(start: EntryStart, { path }: EntryFile): boolean {
+  return start.way === 'linux' && start.initrds.includes(path);
+}
+
+/**
+ * Linux's UEFI stub puts several initrds one after the other as they are, and then takes no archive that does not begin at
+ * a multiple of four. What follows a file in its archive is zeros, which the kernel skips.
+ */
+function wholeWords(file: EntryFile): EntryFile {
+  return { ...file, size: Math.ceil(file.size / 4) * 4 };
 }
 
 /** `only`: the one file that was given in the place of a folder. */

@@ -37,7 +37,8 @@ describe('an entry', () => {
       tool: false,
       start: { way: 'linux', kernel: 'vmlinuz', initrds: ['initrd.img'], cmdline: 'quiet' },
       files: [
-        { path: 'initrd.img', offset: 1024, size: 1 },
+        // Filled up with zeros: the next initrd must begin at a multiple of four.
+        { path: 'initrd.img', offset: 1024, size: 4 },
         { path: 'text', offset: 2048, size: 4 },
         { path: 'vmlinuz', offset: 3072, size: 1024 },
         { path: 'x.efi', offset: 4608, size: 1024 },

@@ -1,6 +1,7 @@
 // Fuzz targets of what is said between peers and over HTTP: beacons, the line's frames, request lines and ranges, control JSON, scripts.
 import fc from 'fast-check';
 import { CheckIn, ProgressReport } from '../../src/api/agent.ts';
+import type { CatalogueBootEntry } from '../../src/api/catalogue.ts';
 import { Approval, Assignment, AssignmentList } from '../../src/api/machines.ts';
 import { parseScriptQuery } from '../../src/api/script.ts';
 import { ControlChange, EvictRequest, PreseedRequest } from '../../src/api/site.ts';
@@ -10,6 +11,7 @@ import { WireError } from '../../src/base/errors.ts';
 import { randomInt } from '../../src/base/random.ts';
 import { planOfScript } from '../../src/boot/capture-http.ts';
 import { renderScript, type ScriptContext } from '../../src/boot/script.ts';
+import { type MenuContext, renderMenu } from '../../src/boot/script-menu.ts';
 import { selectBytes } from '../../src/service/http-range.ts';
 import { decodeBeacon, encodeBeacon, MOST_BEACON_BYTES } from '../../src/swarm/beacon-codec.ts';
 import { type ControlFrame, encodeControl, MAX_CONTROL_BYTES } from '../../src/swarm/wire.ts';
@@ -171,6 +173,19 @@ export function controlTarget(): FuzzTarget {
 /** Words on the screen: printable ASCII without a meaning to iPXE. */
 const HARMLESS = /^echo( [A-Za-z0-9._:/@()+,=?; -]*)?$/;
 
+/** Words of a menu, which end where its own command begins. */
+const HARMLESS_MENU =
+  /^(menu Peerboot|item item1|item --gap --( Machine)?|echo)( [A-Za-z0-9._:/@()+,=?; -]*)?( \|\| goto plain)?$/;
+const ENTRY = { kind: 'entry', id: 'entry:x@1' } as const;
+
+function entryCalled(title: string): CatalogueBootEntry {
+  const digest = `sha256:${'0'.repeat(64)}` as const;
+  const about = { name: 'x', version: '1', imageBytes: 0, storedBytes: 0, manifest: { digest, size: 0 } };
+  const files = [{ path: 'x.iso', offset: 0, size: 0 }];
+  const start = { way: 'iso', iso: 'x.iso' } as const;
+  return { ...about, boot: { title, firmwares: ['bios'], tool: true, start, files } };
+}
+
 /** `seeds` are hostile words; four of each message's pieces stand for MAC, serial, maker and asset tag. */
 export function scriptTarget(): FuzzTarget {
   const plain = {
@@ -183,6 +198,9 @@ export function scriptTarget(): FuzzTarget {
   const plan = { kind: 'wait', retryAfterMs: 15_000, reason: 'r' } as const;
   const linesOf = (context: ScriptContext) => renderScript(plan, context).split('\n');
   const commands = linesOf(plain).filter((line) => !line.startsWith('echo'));
+  const menuOf = (context: MenuContext, title: string) =>
+    renderMenu({ items: [{ kind: 'local' }, { ...ENTRY, entry: entryCalled(title) }], leftOut: [] }, context);
+  const menuCommands = new Set(menuOf({ ...plain, token: '0' }, 't').split('\n'));
   return {
     name: 'script',
     seeds: [
@@ -211,6 +229,10 @@ export function scriptTarget(): FuzzTarget {
       if (others.join('\n') !== commands.join('\n')) throw new Error(`a command escaped: ${others}`);
       const bad = lines.find((line) => line.startsWith('echo') && !HARMLESS.test(line));
       if (bad !== undefined) throw new Error(`not harmless: ${JSON.stringify(bad)}`);
+      const menu = menuOf({ ...plain, site: word(), machine, token: '0' }, word()).split('\n');
+      const escaped = menu.find((line) => !HARMLESS_MENU.test(line) && !menuCommands.has(line));
+      if (escaped !== undefined)
+        throw new Error(`a line of a menu is not harmless: ${JSON.stringify(escaped)}`);
       return 'harmless';
     },
   };

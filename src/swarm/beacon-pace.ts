@@ -31,8 +31,9 @@ export const SMALL_SITE = 50;
 export const WATCHERS = 3;
 /** A watcher suspects aloud one that has been silent for so long, so that it is gone for all when DEAD_MS are over. */
 export const WATCH_MS = DEAD_MS - SUSPECT_MS;
-/** Said twice, as anything may be lost. */
-export const WARN_AGAIN_MS = 150;
+/** Said again and again, as anything may be lost and a watcher may be the last: who hears it now still agrees within 3 s. */
+export const WARN_AGAIN_MS = 100;
+export const WARNINGS = 4;
 /** So long has one to answer whom we watch from now on and have not heard lately: its watchers may have died with it. */
 export const TAKE_OVER_MS = 200;
 /** Whoever has just come beats to all for so long, as in a small site: somebody may have missed its greeting. */

@@ -15,6 +15,7 @@ import {
   slowPatience,
   TAKE_OVER_MS,
   WARN_AGAIN_MS,
+  WARNINGS,
   WATCH_MS,
   WATCHERS,
 } from './beacon-pace.ts';
@@ -22,8 +23,6 @@ import type { Silence } from './beacon-silence.ts';
 import type { BeaconEndpoint, BeaconTable, HeardPeer } from './beacon-table.ts';
 import { endpointKey } from './beacon-told.ts';
 import type { PeerId } from './site.ts';
-
-const WARNINGS = 2;
 
 export class Watch {
   readonly #table: BeaconTable;

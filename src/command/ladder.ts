@@ -72,6 +72,7 @@ function detailOf(machine: MachineView): string {
   if (machine.waiting !== undefined) {
     const { code } = machine.waiting;
     parts.push(colours.yellow(`waits to be approved: ${code.slice(0, 4)} ${code.slice(4)}`));
+    if (machine.wish !== undefined) parts.push(colours.yellow(`as ${machine.wish}`));
   }
   if (machine.image !== undefined) parts.push(machine.image);
   if (machine.percent !== undefined && (machine.rung === 'imaging' || machine.rung === 'verifying')) {

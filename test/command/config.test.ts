@@ -127,3 +127,19 @@ describe('words', () => {
 it('docs/configuration.md is printed from the table (`npm run docs:config`)', () => {
   expect(readFileSync(CONFIG_DOC, 'utf8')).toBe(configDoc());
 });
+
+describe('menus', () => {
+  const menus = [{ machine: 'tag:lab', images: ['till'], allowNonBlank: true }, { entries: ['memtest'] }];
+  it('come from the file or a variable, and are off by default', () => {
+    expect(load({}).config).toMatchObject({ menu: false, menus: [] });
+    expect(load({ menu: true, menus }).config).toMatchObject({ menu: true, menus });
+    const variables = { PEERBOOT_MENU: '1', PEERBOOT_MENUS: JSON.stringify(menus) };
+    expect(load({}, variables).config).toMatchObject({ menu: true, menus });
+    expect(configOf({ config: file({}), menu: true }, {}).config.menu).toBe(true);
+  });
+  it.each([
+    [{ menus: [{ entrys: ['x'] }] }, /menus\.0.*did you mean entries/s],
+    [{ menus: [{ images: 'till' }] }, /menus\.0\.images/],
+    [{ assign: [{ machine: '*', image: 'boot:memtest' }] }, /peerboot assign/],
+  ])('%j is refused', (content, words) => expect(() => load(content)).toThrow(words));
+});

@@ -86,7 +86,8 @@ export const MACHINE_ERRORS = {
   },
   'PB-BOOT-ENTRY-UNKNOWN': {
     means: 'The signed catalogue has no boot entry, or no such file of one',
-    remedy: 'Publish it with `--kind boot-entry`, or name one that `peerboot images --kind boot-entry` shows.',
+    remedy:
+      'Publish it with `--kind boot-entry`, or name one that `peerboot images --kind boot-entry` shows.',
   },
   'PB-BOOT-ENTRY-WAITS': {
     means: 'The files of a boot entry are not at the peer yet (shown by its script)',

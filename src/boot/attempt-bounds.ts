@@ -16,7 +16,9 @@ export function patienceMs(course: Course, hearsCheckIn: boolean): number {
   if (course.system !== undefined) return hearsCheckIn ? LOADING_MS : SHORTEST_PATIENCE_MS;
   if (course.told !== undefined || course.has('script')) return LOADING_MS;
   const { file } = course;
-  if (file?.answered === true && file.outcome === undefined) return LOADING_MS;
+  // Our own HTTP tells of an answer when it has ended: an agent in one program is on its way for a minute.
+  const coming = hearsCheckIn && file?.via === 'http' && !file.probe;
+  if (file?.outcome === undefined && (file?.answered === true || coming)) return LOADING_MS;
   return file?.outcome === 'completed' ? STARTING_MS : ASKING_MS;
 }
 

@@ -27,6 +27,14 @@ describe('boot attempts', () => {
     expect(story.end()).toEqual([]);
   });
 
+  it('a program that is long on its way by HTTP is not given up meanwhile', () => {
+    const path = '/boot/files/peerboot-x64.efi';
+    const story = new Story();
+    story.leases('http', `http://${PEER}:8067${path}`).http(path, 200, true, 'HEAD').http(path).after(100);
+    expect(story.ended).toEqual([]);
+    expect(story.end()).toHaveLength(1);
+  });
+
   it('keeps two machines apart', () => {
     const story = new Story();
     story.discovers('bios', { number: 1 }).discovers('bios', { number: 2 }).after(41);

@@ -45,7 +45,8 @@ export interface AnsweringServer {
  */
 export async function probeServers(options: ProbeOptions): Promise<readonly AnsweringServer[]> {
   const xid = randomInt(options.random, 2 ** 32);
-  const found = new Map<Ipv4, AnsweringServer>();
+  /** By server and kind of answer: a boot host that gives addresses, too, sends one offer of each. */
+  const found = new Map<string, AnsweringServer>();
   const sockets: UdpSocket[] = [];
   const listen = async (address: Ipv4) => {
     const socket = await options.openUdp({
@@ -55,7 +56,8 @@ export async function probeServers(options: ProbeOptions): Promise<readonly Answ
         const offer = decodePacket(bytes);
         if (offer instanceof WireError || offer.op !== BOOT_REPLY || offer.xid !== xid) return;
         const server = readOption(offer.options, OPTIONS.serverIdentifier) ?? source.address;
-        found.set(server, answering(server, offer));
+        const answer = answering(server, offer);
+        found.set(`${server} ${answer.givesAddress}`, answer);
       },
     });
     sockets.push(socket);

@@ -16,9 +16,11 @@ export function recipeDigest(inputs: unknown): string {
   return createHash('sha256').update(JSON.stringify(inputs)).digest('hex');
 }
 
+let builds = 0;
+
 /**
  * The folder `<cache>/<kind>/<digest>`, built by `build` into an empty folder first where it is not there yet.
- * Two processes may build the same at once: the first to finish wins, and both have the same.
+ * The same may be built twice at once: the first to finish wins, and both have the same.
  */
 export async function cached(
   kind: string,
@@ -32,7 +34,7 @@ export async function cached(
     utimesSync(folder, now, now);
     return folder;
   }
-  const scratch = `${folder}.${process.pid}.part`;
+  const scratch = `${folder}.${process.pid}.${++builds}.part`;
   remove(scratch);
   mkdirSync(scratch, { recursive: true });
   try {

@@ -1,13 +1,13 @@
 // What the lab serves: the test image published to a tree, and boot assets that carry that tree's trust root.
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureBootAssets } from '../../boot-assets/build.ts';
 import { type Architecture, DEBIAN_NAMES } from '../../boot-assets/initramfs.ts';
 import { ensureImage } from '../../images/build.ts';
 import { imageRecipe } from '../../images/recipe.ts';
-import { CACHE } from './lab.ts';
+import { cached, recipeDigest } from '../../tools/cache.ts';
 import { run } from './process.ts';
 
 const PEERBOOT = fileURLToPath(new URL('../../bin/peerboot.js', import.meta.url));
@@ -51,22 +51,24 @@ function treeBytes(folder: string): number {
     .reduce((total, entry) => total + statSync(join(entry.parentPath, entry.name)).size, 0);
 }
 
-/** Publishes a disk image with the real command; again is cheap, since a publish of the same content changes nothing. */
+/** A catalogue is good for 30 days: a tree is made anew in time. */
+const FRESH_MS = 14 * 86_400_000;
+
+/** A disk image published with the real command, once; two test files may ask for it at the same moment. */
 export async function publishTree(image: string, name: string, version: string): Promise<PublishedTree> {
-  const stat = statSync(image);
-  const key = createHash('sha256')
-    .update(`${image} ${stat.size} ${stat.mtimeMs} ${name}`)
-    .digest('hex')
-    .slice(0, 12);
-  const home = join(CACHE, 'lab-trees', `${key}-${formatKey()}`);
+  const { size, mtimeMs } = statSync(image);
+  const period = Math.floor(Date.now() / FRESH_MS);
+  const digest = recipeDigest([image, size, mtimeMs, name, version, formatKey(), period]);
+  const home = await cached('lab-trees', digest, async (into) => {
+    await run(process.execPath, [
+      PEERBOOT,
+      'publish',
+      image,
+      ...['--name', name, '--version', version, '--to', join(into, 'tree')],
+      ...['--keys', join(into, 'keys'), '--json'],
+    ]);
+  });
   const tree = join(home, 'tree');
-  mkdirSync(home, { recursive: true });
-  await run(process.execPath, [
-    PEERBOOT,
-    'publish',
-    image,
-    ...['--name', name, '--version', version, '--to', tree, '--keys', join(home, 'keys'), '--json'],
-  ]);
   return { tree, root: join(tree, 'catalogue', '1.root.json'), storedBytes: treeBytes(join(tree, 'chunks')) };
 }
 

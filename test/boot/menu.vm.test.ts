@@ -10,6 +10,7 @@ import { cpio } from '../../boot-assets/cpio.ts';
 import type { EntryFlags } from '../../src/command/publish-entry.ts';
 import { systemTimers } from '../../src/io/clock.ts';
 import { createMenus } from '../../src/service/menus.ts';
+import { smallContent } from '../lab/agent-case.ts';
 import { biosLocalDisk, LOCAL_MARKER } from '../lab/local-disks.ts';
 import { seededBytes, testPeer } from '../service/peer.ts';
 import { entriesOf, publishEntry } from '../support/boot-entry.ts';
@@ -24,7 +25,7 @@ let entries: Awaited<ReturnType<typeof entriesOf>>;
 const undo: (() => unknown)[] = [];
 
 /** A Linux of a kernel, busybox and one line of shell. */
-function smallLinux(): Record<string, Uint8Array | string> {
+function smallLinux(kernel: Uint8Array): Record<string, Uint8Array | string> {
   const init = `#!/bin/busybox sh
 /bin/busybox mkdir /proc
 /bin/busybox mount -t proc proc /proc
@@ -40,14 +41,14 @@ echo "${FIRST_LINE} $(/bin/busybox cat /proc/cmdline)"
   const second = cpio([
     { kind: 'file', path: 'more', bytes: Buffer.from('SECOND-INITRD\n'), executable: false },
   ]);
-  const kernel = readFileSync(new URL('../../.cache/assets/current/vmlinuz', import.meta.url));
   return { vmlinuz: kernel, 'live/initrd.img': gzipSync(initrd, { level: 1 }), 'live/more.img': second };
 }
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'peerboot-menu-'));
   undo.push(() => rmSync(folder, { recursive: true, force: true }));
-  const path = makeFolder(join(folder, 'linux'), smallLinux());
+  const { assets } = await smallContent();
+  const path = makeFolder(join(folder, 'linux'), smallLinux(readFileSync(join(assets, 'vmlinuz'))));
   const flags: EntryFlags = {
     boot: 'linux',
     kernel: 'vmlinuz',

@@ -99,7 +99,8 @@ export function createTftpService(options: TftpServiceOptions): TftpService {
     }
     const previous = active.get(keyOf(from));
     if (previous !== undefined) {
-      const again = !previous.running.confirmed && sameRequest(previous.request, packet);
+      const { confirmed, isFlowing } = previous.running;
+      const again = (!confirmed || isFlowing) && sameRequest(previous.request, packet);
       // ROMs use one port for file after file: another request there says that the old transfer is over.
       previous.running.handle({ kind: again ? 'request-again' : 'unreachable' });
       if (again) return;

@@ -20,6 +20,7 @@ export interface TransferCounts {
 
 export interface RunningTransfer {
   readonly confirmed: boolean;
+  readonly isFlowing: boolean;
   handle(event: TransferEvent): void;
   onPacket(bytes: Uint8Array): void;
 }
@@ -50,6 +51,9 @@ export function runTransfer(options: {
   const transfer: RunningTransfer = {
     get confirmed() {
       return machine.confirmed;
+    },
+    get isFlowing() {
+      return machine.isFlowing(clock.nowMs());
     },
     handle(event) {
       for (const action of machine.step(event, clock.nowMs())) {

@@ -57,6 +57,8 @@ const MAX_RETRY_MS = 2000;
  * (RFC 1350), is larger whatever one does: it is sent once for each request, and `admission` bounds those. Whoever is real asks again.
  */
 const TRIES_UNCONFIRMED = 3;
+/** No client gives up on a transfer and asks anew within this time: their first patience is a second. */
+const FLOWING_MS = 1_000;
 /** Sends of one window to a client that has answered before; some 30 s with the doubling. */
 const TRIES_CONFIRMED = 20;
 
@@ -73,6 +75,7 @@ export class Transfer implements Machine<TransferEvent, TransferAction> {
   #highest = 0;
   #tries = 0;
   #sentAt: MonotonicMs = 0;
+  #answeredAt: MonotonicMs = 0;
   #retryMs: number;
   #smoothedMs: number | undefined;
   #variationMs = 0;
@@ -84,6 +87,11 @@ export class Transfer implements Machine<TransferEvent, TransferAction> {
     this.#longestRetryMs = agreement.timeoutMs ?? MAX_RETRY_MS;
     this.#offers = agreement.options.length > 0;
     this.#retryMs = Math.min(FIRST_RETRY_MS, this.#longestRetryMs);
+  }
+
+  /** Has the client answered just now? Then the same request once more is a late copy of the first, by another path. */
+  isFlowing(now: MonotonicMs): boolean {
+    return this.#confirmed && now - this.#answeredAt < FLOWING_MS;
   }
 
   /** Has the client ever answered? Until then its address is only a claim. */
@@ -141,6 +149,7 @@ export class Transfer implements Machine<TransferEvent, TransferAction> {
       this.#acked += forward;
     }
     this.#confirmed = true;
+    this.#answeredAt = now;
     // Karn's rule: what was sent more than once measures nothing. Resuming behind a gap is a first sending: the client
     // has thrown away what it got of these blocks before.
     if (this.#tries === 1) this.#measure(now - this.#sentAt);

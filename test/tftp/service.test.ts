@@ -61,6 +61,7 @@ describe('fetching', () => {
     ['20 % lost', { lossPercent: 20 }],
     ['a third doubled', { doublePercent: 33 }],
     ['reordered', { jitterMs: 3 }],
+    ['doubled, and the copies late', { doublePercent: 33, jitterMs: 100 }],
     ['lost, doubled and reordered', { lossPercent: 10, doublePercent: 10, jitterMs: 2 }],
   ];
   it.each(storms)('%s: every transfer completes with the right bytes', async (_name, weather) => {
@@ -160,6 +161,28 @@ describe('requests again', () => {
     }
     expect(service.stats()).toMatchObject({ active: 1, requests: 3 });
     expect(world.sent).toBe(3);
+  });
+
+  it('a copy that comes late, in the midst of the transfer, changes nothing; after silence it begins anew', async () => {
+    const { world, service } = await worldOf(14);
+    const request = encodeTftp({ kind: 'read', file: 'big.img', mode: 'octet', options: options(1) });
+    const senders = new Set<number>();
+    // Takes the offer and the first block of each transfer, then falls silent.
+    world.open(client, (from) => {
+      senders.add(from.port);
+      if (senders.size === 1) world.send(client, from, encodeTftp({ kind: 'ack', block: 0 }));
+    });
+    world.send(client, LISTENER, request);
+    await world.run(50);
+    world.send(client, LISTENER, request);
+    await world.run(900);
+    expect(service.stats().active).toBe(1);
+    expect(senders.size).toBe(1);
+    await world.run(2_500);
+    world.send(client, LISTENER, request);
+    await world.run(2_600);
+    expect(senders.size).toBe(2);
+    expect(service.stats()).toMatchObject({ active: 1, outcomes: { gone: 1 } });
   });
 
   it('a ROM that uses one port for file after file gets each', async () => {

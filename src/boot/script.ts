@@ -20,6 +20,8 @@ export interface ScriptContext extends ScriptPlace {
   readonly architecture?: AgentArchitecture;
   /** The agent as one program, where the firmware starts only what is signed; absent: kernel and initramfs. */
   readonly uki?: string | undefined;
+  /** The same, signed, for when the firmware refuses the kernel: under Secure Boot an iPXE in a card's ROM runs, its kernel does not. */
+  readonly signedUki?: string | undefined;
   /** The agent is to be booted although there is only a plan to wait: it waits for approval, and shows a code. */
   readonly bootsAgent?: boolean;
 }
@@ -55,7 +57,7 @@ function steps(plan: Plan, context: ScriptContext): string[] {
 
 /** Kernel and agent. It says nothing of the image: the agent asks the peer, so that no command line decides. */
 function bootAgent(context: ScriptContext): string[] {
-  const { base, uki } = context;
+  const { base, uki, signedUki } = context;
   const { kernel, initramfs, console } = agentFiles(context.architecture ?? 'x64');
   const files = checkedBase(base) + ROUTES.files;
   if (uki !== undefined) return [`kernel ${STALLED} ${files}/${uki} || goto failed`, ...orAgain(context)];
@@ -68,9 +70,19 @@ function bootAgent(context: ScriptContext): string[] {
     'quiet',
   ];
   return [
-    `kernel ${STALLED} ${files}/${kernel} ${words.join(' ')} || goto failed`,
+    `kernel ${STALLED} ${files}/${kernel} ${words.join(' ')} || goto ${signedUki === undefined ? 'failed' : 'signed'}`,
     `initrd ${STALLED} ${files}/${initramfs} || goto failed`,
+    ...(signedUki === undefined ? [] : ['boot ||', ...inOneProgram(`${files}/${signedUki}`)]),
     ...orAgain(context),
+  ];
+}
+
+function inOneProgram(url: string): string[] {
+  return [
+    ':signed',
+    'imgfree',
+    'echo The firmware does not start this kernel, or it could not be loaded: trying the signed agent.',
+    `kernel ${STALLED} ${url} || goto failed`,
   ];
 }
 

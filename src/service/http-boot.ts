@@ -76,6 +76,9 @@ export function bootRoutes(app: FastifyInstance, options: BootRoutesOptions): vo
       architecture,
       reason,
       ...(known?.chain === 'signed-ipxe' ? { uki: signedUki(architecture) } : {}),
+      ...(query.platform === 'efi' && files.get(signedUki(architecture)) !== undefined
+        ? { signedUki: signedUki(architecture) }
+        : {}),
       // Only the agent can show a code and wait.
       bootsAgent: unapproved === true,
     });

@@ -210,6 +210,23 @@ it('a machine that takes the agent as one program gets just that, and asks again
   expect(script).not.toMatch(/vmlinuz|initramfs/);
 });
 
+it('a kernel that the firmware refuses is followed by the signed agent, where there is one', () => {
+  const script = renderScript(PLANS.image, { ...context, signedUki: 'peerboot-x64.signed.efi' });
+  const rows = script.split('\n');
+  const at = (start: string) => rows.findIndex((row) => row.startsWith(start));
+  expect(rows[at('kernel')]).toMatch(/vmlinuz .*\|\| goto signed$/);
+  expect(rows[at('initrd')]).toMatch(/\|\| goto failed$/);
+  expect(rows[at('initrd') + 1]).toBe('boot ||');
+  expect(rows.slice(at(':signed'), at(':failed'))).toEqual([
+    ':signed',
+    'imgfree',
+    expect.stringContaining('trying the signed agent'),
+    expect.stringMatching(/^kernel .*\/peerboot-x64\.signed\.efi \|\| goto failed$/),
+    'boot || goto failed',
+  ]);
+  expect(renderScript(PLANS.image, context)).not.toContain('signed.efi');
+});
+
 it('one that waits to be approved boots the agent, which shows its code', () => {
   const agent = renderScript(PLANS.wait, { ...context, bootsAgent: true });
   expect(agent).toContain('vmlinuz');

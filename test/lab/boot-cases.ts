@@ -6,8 +6,8 @@ import { FIRMWARES, type Firmware, NICS, type Nic } from './firmware.ts';
 function stopped(firmware: Firmware, nic: Nic): string | undefined {
   if (nic === 'virtio' || firmware === 'bios') return undefined;
   if (firmware === 'arm64') return 'AAVMF has a driver of virtio alone, and the card’s ROM is for x86';
-  if (firmware === 'secureboot') return 'OVMF has a driver of virtio alone, and nobody signed the card’s ROM';
-  // OVMF has no driver of its own for these: iPXE in the card's ROM takes the place of its PXE and HTTP Boot.
+  // OVMF has no driver of its own for these: iPXE in the card's ROM takes the place of its PXE and HTTP Boot. It runs under
+  // Secure Boot, too, for OVMF believes the ROMs of its cards; but the firmware starts no kernel for it that nobody signed.
   return undefined;
 }
 

@@ -47,6 +47,26 @@ describe('scripts', () => {
     expect(await scriptOf('x86_64')).toContain('PB-ASSETS-MISSING: this peer has no agent for x64');
   });
 
+  it('an iPXE of UEFI is told of the signed agent, too, where there is one: Secure Boot refuses the kernel', async () => {
+    const signed = { 'peerboot-x64.signed.efi': Buffer.from('agent in one') };
+    const files = namedFiles({
+      vmlinuz: Buffer.from('kernel'),
+      'initramfs.img': Buffer.from('agent'),
+      ...signed,
+    });
+    const { http, assignments } = testPeer({ files });
+    assignments.put({
+      machine: MAC,
+      target: { kind: 'image', image: 'debian', disk: { allowNonBlank: false } },
+    });
+    const scriptOf = async (platform: string) => {
+      const url = `/boot/script.ipxe?${query.replace('pcbios', platform)}`;
+      return (await http.app.inject({ url, headers: HOST })).body;
+    };
+    expect(await scriptOf('efi')).toContain('/boot/files/peerboot-x64.signed.efi || goto failed');
+    expect(await scriptOf('pcbios')).not.toContain('signed.efi');
+  });
+
   it('an assigned machine gets kernel and agent', async () => {
     const { http, assignments } = testPeer();
     assignments.put({

@@ -62,9 +62,17 @@ function resultOf(one: BootCase, row: BootRow | undefined): string {
       : row.seconds.asked === undefined
         ? 'it asks nothing, so no doctor can hear it'
         : 'no verdict yet';
-  const screen = row.screen ? [`on its screen: “${row.screen.replaceAll('|', '\\|')}”`] : [];
+  // A countdown fills the screen with itself: its last words say as much.
+  const words = row.screen
+    ?.slice(-LAST_WORDS)
+    .replace(/^.*?continue\./, '')
+    .replaceAll('|', '\\|');
+  const screen = words ? [`on its screen: “${words}”`] : [];
   return [why, heard, ...screen].join('; ');
 }
+
+/** Characters of a screen that a row shows. */
+const LAST_WORDS = 100;
 
 function table(head: readonly string[], body: readonly (readonly string[])[]): string {
   return [head, head.map(() => '---'), ...body].map((cells) => `| ${cells.join(' | ')} |`).join('\n');

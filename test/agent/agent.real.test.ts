@@ -184,6 +184,10 @@ describe('sources', () => {
     peer.beforeChunk = async (count) => {
       if (count === 12) await peer.kill();
     };
+    // Else a fast machine is finished before it misses anybody.
+    other.beforeChunk = async () => {
+      await until(() => other.reports.length > 0, { timeoutMs: 20_000, what: 'a report to the other host' });
+    };
     const target = startTarget(peer, own, { others: [other] });
     await target.over;
     expect(target.left).toEqual(['reboot']);

@@ -66,18 +66,25 @@ interface Opened {
  * It costs an agent nothing: reading the image's tables takes as long.
  */
 const LISTEN_MS = 1_000;
+/** Part of it, at its end: others hear that we are about to join before we do, so that those who join together elect the same one. */
+const WARN_MS = 200;
 
 export function createTargetSite(options: TargetSiteOptions): TargetSite {
   const { transport, clock, timers, log } = options;
   let opening: Promise<Opened | undefined> | undefined;
   let opened: Opened | undefined;
+  /** Lines that are about to be joined. */
+  let joining = 0;
+
+  const wait = (ms: number) => new Promise<void>((resolve) => void timers.after(ms, resolve));
 
   async function start({ site, peers, strategy = 'auto' }: ToldSite, hasWayOut: boolean): Promise<Opened> {
     const label = site ?? '';
     const tags: readonly string[] = [];
     const own = { role: 'target', httpPort: 0, tags } as const;
-    // Nobody shall wait for a machine to cross the WAN that has not yet joined the line.
-    const unfit = (): readonly UnfitReason[] => (hasWayOut && node.lines().length > 0 ? [] : ['wan-down']);
+    // Nobody shall wait for a machine to cross the WAN that does not join the line.
+    const unfit = (): readonly UnfitReason[] =>
+      hasWayOut && joining + node.lines().length > 0 ? [] : ['wan-down'];
     let port = options.port ?? DEFAULT_SITE_PORT;
     const presence = createPresence({
       ...options,
@@ -137,17 +144,17 @@ export function createTargetSite(options: TargetSiteOptions): TargetSite {
         },
       );
     },
-    async join(joining) {
+    async join(wanted) {
       const all = await opening;
       if (all === undefined) return undefined;
       const knowsMs = clock.nowMs() - all.sinceMs;
-      if (knowsMs < LISTEN_MS) {
-        await new Promise<void>((resolve) => void timers.after(LISTEN_MS - knowsMs, resolve));
-      }
-      const line = all.node.join(joining);
-      // Now others can elect it.
+      await wait(Math.max(0, LISTEN_MS - WARN_MS - knowsMs));
+      // From now on others can elect it.
+      joining++;
       all.announcer.now();
-      return line;
+      await wait(WARN_MS);
+      joining--;
+      return all.node.join(wanted);
     },
     nameOf(id) {
       const peer = opened?.presence.peers().find((one) => one.id === id);

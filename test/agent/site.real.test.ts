@@ -104,8 +104,8 @@ describe('machines of one shop', () => {
     const machines = [target(1), target(2), target(3)];
     await done(...machines);
     expect(machines.map(isImaged)).toEqual([true, true, true]);
-    // Over loopback the whole image crosses in less time than machines may take to hear of each other.
-    expect(fromOutside().length).toBeLessThan(machines.length * signed.image.chunks.rows);
+    // One copy, though they began together; a chunk is asked for twice only when the one that crosses changes.
+    expect(fromOutside().length).toBeLessThan(1.1 * signed.image.chunks.rows);
     expect(machines.filter((one) => fedBy(one).some((source) => /^line: 127\.78/.test(source)))).toHaveLength(
       2,
     );

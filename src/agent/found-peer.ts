@@ -17,7 +17,7 @@ export interface FoundPeerOptions {
  */
 export function createFoundPeer({ told, find, connect }: FoundPeerOptions): PeerPort {
   let current = told === undefined ? undefined : connect(told);
-  /** It left a report unanswered: asking it first would cost another ten seconds. */
+  /** It left a report unanswered: asking it first would cost ten seconds more. */
   let isDoubted = false;
 
   async function checkIn(question: CheckIn): Promise<CheckInAnswer> {

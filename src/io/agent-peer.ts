@@ -12,13 +12,15 @@ export interface AgentPeer {
   report(report: ProgressReport): Promise<ProgressAnswer>;
 }
 
-const ANSWER_MS = 10_000;
+const CHECK_IN_MS = 10_000;
+/** A report is made again anyway, and a host that does not answer is soon left for another one. */
+const REPORT_MS = 5_000;
 /** An answer is a plan and a few addresses. */
 const MOST_ANSWER_BYTES = 64 * 1024;
 
 /** `base` is `http://ip:port`. */
 export function createAgentPeer(base: string): AgentPeer {
-  async function post<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
+  async function post<T>(path: string, body: unknown, schema: z.ZodType<T>, withinMs: number): Promise<T> {
     const silent = (what: string, cause?: unknown) =>
       new PeerbootError('PB-PEER-SILENT', `${base}: ${what}`, { cause });
     let status: number;
@@ -28,12 +30,12 @@ export function createAgentPeer(base: string): AgentPeer {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(body),
-        signal: AbortSignal.timeout(ANSWER_MS),
+        signal: AbortSignal.timeout(withinMs),
       });
       status = response.statusCode;
       text = (await response.body.text()).slice(0, MOST_ANSWER_BYTES);
     } catch (cause) {
-      throw silent(reason(cause), cause);
+      throw silent(reason(cause, withinMs), cause);
     }
     if (status !== 200) throw silent(`answered ${status}: ${text.slice(0, 200)}`);
     try {
@@ -44,13 +46,13 @@ export function createAgentPeer(base: string): AgentPeer {
   }
   return {
     base,
-    checkIn: (checkIn) => post(ROUTES.checkIn, checkIn, CheckInAnswer),
-    report: (report) => post(ROUTES.progress, report, ProgressAnswer),
+    checkIn: (checkIn) => post(ROUTES.checkIn, checkIn, CheckInAnswer, CHECK_IN_MS),
+    report: (report) => post(ROUTES.progress, report, ProgressAnswer, REPORT_MS),
   };
 }
 
-function reason(error: unknown): string {
+function reason(error: unknown, withinMs: number): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError') return `no answer within ${ANSWER_MS / 1000} s`;
+  if (error.name === 'TimeoutError') return `no answer within ${withinMs / 1000} s`;
   return 'code' in error && error.code === 'ECONNREFUSED' ? 'connection refused' : error.message;
 }

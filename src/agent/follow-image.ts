@@ -1,5 +1,6 @@
 // Follows an image plan: looks the image up, chooses the disk, images it, tells how it goes, and finishes.
 import type { CheckInAnswer, Plan } from '../api/agent.ts';
+import type { CatalogueImage } from '../api/catalogue.ts';
 import type { Receipt } from '../api/identity.ts';
 import { ROUTES } from '../api/routes.ts';
 import type { Digest } from '../base/digest.ts';
@@ -13,7 +14,7 @@ import { type AgentTiming, pause } from './agent.ts';
 import { Imaging, type Sealed } from './imaging.ts';
 import { fetchTables, findImage, type ImageTables } from './manifest.ts';
 import type { Narrator } from './narrator.ts';
-import type { AgentPorts, Source } from './ports.ts';
+import type { AgentPorts, MachineFacts, Source } from './ports.ts';
 import type { Step } from './screen.ts';
 import { SiteLine } from './site-line.ts';
 
@@ -114,6 +115,7 @@ export class FollowImage {
     const image = await findImage(content, source, plan.image);
     if (this.#begun?.manifest === image.manifest.digest) return this.#begun;
     if (this.#begun !== undefined) await this.#giveUp(this.#begun);
+    requireFirmware(image, machine.facts());
     const decision = chooseDisk(machine.facts().disks, image.imageBytes, plan.disk);
     if (decision.kind === 'refusal') throw new PeerbootError(decision.code, decision.what);
     this.#narrator.tell({ disk: `${decision.disk.name} (${diskText(decision.disk)})` });
@@ -304,6 +306,17 @@ function receiptOf(machine: string, { image, name, ticket }: ImagePlan): Receipt
   if (ticket === undefined) return undefined;
   const named = name === undefined ? {} : { name };
   return { ticket: ticketId(ticket), machine, image: `${image.name}@${image.version}`, ...named };
+}
+
+/** A disk that this machine cannot boot from shall not be written: it would be found out only when the old one is gone. */
+function requireFirmware(
+  { name, version, firmwares = [] }: CatalogueImage,
+  { firmware, architecture }: MachineFacts,
+): void {
+  const own = firmware === 'bios' ? 'bios' : `uefi-${architecture}`;
+  if (firmwares.length === 0 || firmwares.some((one) => one === own)) return;
+  const what = `${name} ${version} boots on ${firmwares.join(' and ')}, and this machine is ${own}`;
+  throw new PeerbootError('PB-IMAGE-FIRMWARE', what);
 }
 
 /** Image bytes that are read back in pieces; the withheld ends are read back when they are written. */

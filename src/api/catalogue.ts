@@ -1,7 +1,7 @@
 // What the signed catalogue says about images, packages and boot entries, and which of several versions is the newest.
 import * as z from 'zod';
 import { DescriptorSchema } from './agent.ts';
-import { BootDescription } from './boot-entry.ts';
+import { BOOT_FIRMWARES, BootDescription } from './boot-entry.ts';
 
 /** `custom` of an image's, package's or boot entry's TUF target; the target's own length and SHA-256 are those of the manifest. */
 export const ImageTarget = z.object({
@@ -11,6 +11,8 @@ export const ImageTarget = z.object({
   /** Plain: of the disk image, or of the package's archive. */
   imageBytes: z.number().int().nonnegative(),
   storedBytes: z.number().int().nonnegative(),
+  /** Of a disk image: what it boots on; absent when that could not be told. */
+  firmwares: z.array(z.enum(BOOT_FIRMWARES)).max(BOOT_FIRMWARES.length).optional(),
   /** Of boot entries, and of nothing else. */
   boot: BootDescription.optional(),
 });

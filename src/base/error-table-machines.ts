@@ -48,6 +48,11 @@ export const MACHINE_ERRORS = {
     means: 'The disk failed while it was being written or read',
     remedy: 'Replace the disk, or its cable, and boot from the network again.',
   },
+  'PB-IMAGE-FIRMWARE': {
+    means: 'The image does not boot on firmware of this kind; nothing was written',
+    remedy:
+      'Assign an image for this kind of machine. If it does boot there, publish it as a new version with `--firmware`; if the machine only starts in BIOS mode, set its firmware to UEFI.',
+  },
   'PB-IMAGE-INCONSISTENT': {
     means: 'The published image contradicts itself: its tables, chunks and slices do not fit together',
     remedy: 'Publish the image again as a new version and assign that.',

@@ -57,7 +57,7 @@ export async function images(options: ImagesOptions): Promise<void> {
         kind,
         formatBytes(imageBytes),
         colours.dim(`${formatBytes(storedBytes)} stored`),
-        'boot' in more ? colours.dim(aboutEntry(more.boot)) : '',
+        colours.dim('boot' in more ? aboutEntry(more.boot) : (more.firmwares?.join(', ') ?? '')),
       ]),
     );
     const kind = options.kind ?? 'image';

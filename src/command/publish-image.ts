@@ -53,7 +53,8 @@ export async function publishImage(path: string, flags: PublishFlags): Promise<P
         unzstd,
         onProgress: view.show,
       };
-      const request = { kind, boot, name, version, maxWaste: flags.maxWaste / 100 };
+      const firmwares = kind === 'image' ? flags.firmware : undefined;
+      const request = { kind, boot, firmwares, name, version, maxWaste: flags.maxWaste / 100 };
       const summary = await publish(request, ports).finally(view.end);
       const seconds = (performance.now() - started) / 1000;
       const trust = {
@@ -97,10 +98,16 @@ function tell(
   console.log(
     formatTable(rows.map(([what, bytes, note]) => [`  ${what}`, formatBytes(bytes), colours.dim(note)])),
   );
+  if (kind === 'image') console.log(`  boots on ${bootsOn(summary)}`);
   if (boot !== undefined) console.log(`  ${boot.title}: ${boot.start.way}, for ${boot.firmwares.join(', ')}`);
   if (!trust.newKeys) return;
   console.log(`  New signing keys are in ${keys}: keep a copy in a safe place.`);
   console.log(`  Peers must be given ${trust.root} (--root), whose digest is\n  ${trust.fingerprint}`);
+}
+
+function bootsOn({ firmwares }: PublishSummary): string {
+  if (firmwares.length > 0) return firmwares.join(', ');
+  return colours.dim('whatever it is given to: it has no boot program that is known (`--firmware` says it)');
 }
 
 function resumed({ resumedBytes }: PublishSummary): string {

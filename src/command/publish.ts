@@ -27,7 +27,7 @@ export function publishCommand(): Command {
     .addOption(
       new Option(
         '--firmware <name...>',
-        'boot entry: what can start it (default: what its file says)',
+        'image, boot entry: what it boots on (default: what it says itself)',
       ).choices(BOOT_FIRMWARES),
     )
     .option('--kernel <file>', 'linux, memtest: the kernel; files are named as in the folder')

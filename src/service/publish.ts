@@ -1,5 +1,5 @@
 // Publishing an image, a package or a boot entry: cut → digest → plan → pack → keep → sign; the catalogue names it only when all of it is durable.
-import { BootDescription } from '../api/boot-entry.ts';
+import { BootDescription, type BootFirmware } from '../api/boot-entry.ts';
 import type { CatalogueImage } from '../api/catalogue.ts';
 import type { Descriptor } from '../base/digest.ts';
 import { PeerbootError } from '../base/errors.ts';
@@ -20,6 +20,7 @@ import {
   isImageVersion,
   targetPath,
 } from '../chunk/names.ts';
+import { imageFirmwares } from './image-firmwares.ts';
 import { choosePredecessors, readTables } from './publish-known.ts';
 import { packImage } from './publish-pack.ts';
 import type { PublishPorts } from './publish-ports.ts';
@@ -28,6 +29,8 @@ export interface PublishRequest extends ImageName {
   readonly kind?: ContentKind;
   /** Of boot entries. */
   readonly boot?: BootDescription | undefined;
+  /** Of disk images: what they boot on; read from the image unless told. */
+  readonly firmwares?: readonly BootFirmware[] | undefined;
   /** How much of the stored bytes may be of no use to a site that has no earlier version; 0.25: a quarter. */
   readonly maxWaste: number;
 }
@@ -42,6 +45,8 @@ export interface PublishSummary extends PlanSummary {
   /** Stored bytes of both tables and the manifest. */
   readonly tableBytes: number;
   readonly manifest: Descriptor;
+  /** What the disk image boots on; empty when that cannot be told, or of other content. */
+  readonly firmwares: readonly BootFirmware[];
 }
 
 /**
@@ -95,7 +100,8 @@ export async function publish(request: PublishRequest, ports: PublishPorts): Pro
   }
   ports.onProgress?.({ phase: 'signing', doneBytes: 0, totalBytes: 1 });
   const kept = await keepTables({ ...request, kind }, plan, ports);
-  addToCatalogue(kept, request.boot, ports);
+  const firmwares = await firmwaresOf(request, ports);
+  addToCatalogue(kept, { boot: request.boot, firmwares }, ports);
   await ports.catalogue.commit();
   ports.tree.forget();
   return {
@@ -103,6 +109,7 @@ export async function publish(request: PublishRequest, ports: PublishPorts): Pro
     ...packed,
     tableBytes: kept.tableBytes,
     manifest: kept.descriptor,
+    firmwares,
     changed: existing?.manifest.digest !== kept.descriptor.digest,
   };
 }
@@ -156,12 +163,28 @@ async function keepTables(
   return { manifest, descriptor, tableBytes };
 }
 
-function addToCatalogue(kept: Kept, boot: BootDescription | undefined, { catalogue }: PublishPorts): void {
+async function firmwaresOf(
+  { kind = 'image', firmwares }: PublishRequest,
+  { image }: PublishPorts,
+): Promise<readonly BootFirmware[]> {
+  if (kind !== 'image') return [];
+  return firmwares ?? imageFirmwares((offset, length) => image.read(offset, length), image.imageBytes);
+}
+
+function addToCatalogue(
+  kept: Kept,
+  { boot, firmwares }: Pick<PublishRequest, 'boot'> & Pick<PublishSummary, 'firmwares'>,
+  { catalogue }: PublishPorts,
+): void {
   const { kind, name, version, imageBytes, storedBytes } = kept.manifest;
   catalogue.addTarget({
     path: targetPath(kind, { name, version }),
     manifest: kept.descriptor,
-    custom: { kind, name, version, imageBytes, storedBytes, ...(boot === undefined ? {} : { boot }) },
+    custom: {
+      ...{ kind, name, version, imageBytes, storedBytes },
+      ...(firmwares.length === 0 ? {} : { firmwares: [...firmwares] }),
+      ...(boot === undefined ? {} : { boot }),
+    },
   });
 }
 

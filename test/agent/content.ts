@@ -56,7 +56,10 @@ export function removeTrees(): void {
 }
 
 /** How the image is published, see `testImage`. */
-export type Publishing = Omit<NonNullable<Parameters<typeof testImage>[1]>, 'name' | 'version'>;
+export type Publishing = Omit<NonNullable<Parameters<typeof testImage>[1]>, 'name' | 'version'> & {
+  /** What the catalogue says that it boots on. */
+  readonly firmwares?: string[];
+};
 
 export async function signedTree(plain: Uint8Array, publishing?: Publishing): Promise<SignedTree> {
   const folder = mkdtempSync(join(tmpdir(), 'pb-agent-'));
@@ -72,7 +75,7 @@ export async function addImage(
   plain: Uint8Array,
   name: string,
   version: string,
-  publishing: Publishing = {},
+  { firmwares, ...publishing }: Publishing = {},
 ): Promise<TestImage> {
   const tree = join(folder, 'tree');
   const image = await testImage(plain, { name, version, sliceBytes: 60_000, ...publishing });
@@ -82,7 +85,10 @@ export async function addImage(
   writer.addTarget({
     path: targetPath('image', { name, version }),
     manifest: image.descriptor,
-    custom: { kind: 'image', name, version, imageBytes, storedBytes },
+    custom: {
+      ...{ kind: 'image', name, version, imageBytes, storedBytes },
+      ...(firmwares === undefined ? {} : { firmwares }),
+    },
   });
   await writer.commit();
   return image;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BuiltImage, ensureImage } from '../../images/build.ts';
 import { imageRecipe } from '../../images/recipe.ts';
+import { imageFirmwares } from '../../src/service/image-firmwares.ts';
 import { run } from '../../tools/run.ts';
 
 const MIB = 2 ** 20;
@@ -19,6 +20,17 @@ beforeAll(async () => {
   await run('dd', [`if=${image.path}`, `of=${root}`, 'bs=1M', 'skip=38', 'conv=sparse', 'status=none']);
 }, 600_000);
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+/** As a publisher reads it. */
+async function firmwaresOf({ path, bytes }: BuiltImage): Promise<readonly string[]> {
+  const file = openSync(path, 'r');
+  const read = async (offset: number, length: number) => {
+    const into = new Uint8Array(length);
+    readSync(file, into, 0, length, offset);
+    return into;
+  };
+  return imageFirmwares(read, bytes).finally(() => closeSync(file));
+}
 
 const inRoot = (command: string) => run('debugfs', ['-R', command, root]);
 
@@ -80,6 +92,7 @@ describe('the Debian image', () => {
       '/EFI/BOOT/mmx64.efi',
       '/EFI/debian/grub.cfg',
     ]);
+    expect(await firmwaresOf(image)).toEqual(['bios', 'uefi-x64']);
   });
 
   it('is believed by firmware with Secure Boot: shim by Microsoft, GRUB and kernel by Debian', async () => {
@@ -102,11 +115,13 @@ describe('the Debian image', () => {
 
 describe('the image for arm64', () => {
   it('boots by UEFI into a kernel and an initramfs that are there, built without a program of arm64', async () => {
-    const { path } = await ensureImage({ architecture: 'arm64' });
+    const built = await ensureImage({ architecture: 'arm64' });
+    const { path } = built;
     const arm = imageRecipe({ architecture: 'arm64' });
     expect(await run('sgdisk', ['--verify', path])).toContain('No problems found');
     const programs = await run('mdir', ['-b', '-i', `${path}@@2M`, '::EFI/BOOT']);
     expect(programs).toContain('BOOTAA64.EFI');
+    expect(await firmwaresOf(built)).toEqual(['uefi-arm64']);
     const menu = await run('mtype', ['-i', `${path}@@2M`, '::EFI/debian/grub.cfg']);
     expect(menu).toContain(`search.fs_uuid ${arm.ids.rootFileSystem} root`);
     const root = join(scratch, 'arm.ext4');

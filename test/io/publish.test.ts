@@ -63,6 +63,22 @@ describe('an image', () => {
     expect(summary.zeroBytes).toBeGreaterThan(1_000_000);
   });
 
+  it('is signed with what it boots on, as told or as it says itself, where it does', async () => {
+    const withCode = DISK.slice();
+    // A partition of Linux, and boot code.
+    withCode.set([0x83], 446 + 4);
+    withCode.set([0x55, 0xaa], 510);
+    withCode[0] = 0xeb;
+    const read = await publishInto(folder, withCode);
+    const told = await publishInto(folder, withCode, { version: '2', firmwares: ['uefi-x64'] });
+    expect([read.firmwares, told.firmwares]).toEqual([['bios'], ['uefi-x64']]);
+    const names = (await catalogueOf(folder)).map(({ version, firmwares }) => [version, firmwares]);
+    expect(names).toEqual([
+      ['2', ['uefi-x64']],
+      ['1', ['bios']],
+    ]);
+  });
+
   it('gives the same tree again, whatever the number of threads', async () => {
     const one = await publishInto(folderIn('a'), DISK, { threads: 1 });
     const three = await publishInto(folderIn('b'), DISK, { threads: 3 });

@@ -1,7 +1,7 @@
 // Publishes with the real parts, in this process, and puts an image together again from nothing but the tree.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { BootDescription } from '../../src/api/boot-entry.ts';
+import type { BootDescription, BootFirmware } from '../../src/api/boot-entry.ts';
 import { chunkPath } from '../../src/api/routes.ts';
 import type { Descriptor } from '../../src/base/digest.ts';
 import { WireError } from '../../src/base/errors.ts';
@@ -22,6 +22,7 @@ export interface PublishOptions {
   /** The `image` of a package or boot entry is a file or folder. */
   readonly kind?: ContentKind;
   readonly boot?: BootDescription;
+  readonly firmwares?: readonly BootFirmware[];
   readonly maxWaste?: number;
   readonly threads?: number;
   readonly fs?: StoreFs;
@@ -53,6 +54,7 @@ export async function publishInto(
     const request = {
       kind,
       boot: options.boot,
+      firmwares: options.firmwares,
       name: options.name ?? 'till',
       version: options.version ?? '1',
       maxWaste: options.maxWaste ?? 0.25,

@@ -107,7 +107,7 @@ function tell(
 
 function bootsOn({ firmwares }: PublishSummary): string {
   if (firmwares.length > 0) return firmwares.join(', ');
-  return colours.dim('whatever it is given to: it has no boot program that is known (`--firmware` says it)');
+  return colours.dim('nothing that can be told from it, so every machine takes it (`--firmware` says it)');
 }
 
 function resumed({ resumedBytes }: PublishSummary): string {

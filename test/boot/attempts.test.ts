@@ -41,6 +41,12 @@ describe('boot attempts', () => {
     expect(story.ended.map(({ mac }) => mac)).toEqual(['52:54:00:77:00:01', '52:54:00:77:00:02']);
   });
 
+  it('tells those that a capture cuts off in the order in which they began', () => {
+    const story = new Story();
+    story.leases('uefi', 'snponly.efi').after(1).discovers('bios', { number: 2 }).after(1);
+    expect(story.end().map(({ mac }) => mac)).toEqual(['52:54:00:77:00:01', '52:54:00:77:00:02']);
+  });
+
   it('says when to wake it', () => {
     const story = new Story();
     expect(story.attempts.nextWake()).toBeUndefined();

@@ -79,6 +79,11 @@ export async function publish(request: PublishRequest, ports: PublishPorts): Pro
     const what = `${request.name}@${request.version} is published already, and starts in another way`;
     throw new PeerbootError('PB-VERSION-EXISTS', what);
   }
+  const told = request.firmwares;
+  if (existing !== undefined && told !== undefined && !isSameSet(existing.firmwares ?? [], told)) {
+    const what = `${request.name}@${request.version} is published already, and is signed for other firmware`;
+    throw new PeerbootError('PB-VERSION-EXISTS', what);
+  }
   const isWhole = existingTables?.chunks.every((row) => ports.tree.has(row)) ?? false;
   const otherImage = () =>
     new PeerbootError(
@@ -100,7 +105,7 @@ export async function publish(request: PublishRequest, ports: PublishPorts): Pro
   }
   ports.onProgress?.({ phase: 'signing', doneBytes: 0, totalBytes: 1 });
   const kept = await keepTables({ ...request, kind }, plan, ports);
-  const firmwares = await firmwaresOf(request, ports);
+  const firmwares = await firmwaresOf(request, existing, ports);
   addToCatalogue(kept, { boot: request.boot, firmwares }, ports);
   await ports.catalogue.commit();
   ports.tree.forget();
@@ -163,12 +168,19 @@ async function keepTables(
   return { manifest, descriptor, tableBytes };
 }
 
+/** As told, now or when it was first published; else as the image says. */
 async function firmwaresOf(
   { kind = 'image', firmwares }: PublishRequest,
+  existing: CatalogueImage | undefined,
   { image }: PublishPorts,
 ): Promise<readonly BootFirmware[]> {
   if (kind !== 'image') return [];
-  return firmwares ?? imageFirmwares((offset, length) => image.read(offset, length), image.imageBytes);
+  const told = firmwares ?? existing?.firmwares;
+  return told ?? imageFirmwares((offset, length) => image.read(offset, length), image.imageBytes);
+}
+
+function isSameSet(one: readonly string[], other: readonly string[]): boolean {
+  return new Set(one).size === new Set(other).size && one.every((word) => other.includes(word));
 }
 
 function addToCatalogue(

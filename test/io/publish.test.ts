@@ -77,6 +77,12 @@ describe('an image', () => {
       ['2', ['uefi-x64']],
       ['1', ['bios']],
     ]);
+    // A published version never changes: neither by another word, nor by none.
+    const again = (firmwares: ['bios'] | ['uefi-x64'] | undefined) =>
+      publishInto(folder, withCode, { version: '2', ...(firmwares === undefined ? {} : { firmwares }) });
+    await expect(again(['bios'])).rejects.toMatchObject({ code: 'PB-VERSION-EXISTS' });
+    for (const same of [['uefi-x64'] as ['uefi-x64'], undefined])
+      expect((await again(same)).firmwares).toEqual(['uefi-x64']);
   });
 
   it('gives the same tree again, whatever the number of threads', async () => {

@@ -85,7 +85,7 @@ export function fatVolume({ bits, programs, clutter = false }: FatOptions): FatV
   writeFolder([bits === 32 ? 2 : 0], [fatEntry('PEERBOOT   ', 0x08, 0), fatEntry('EFI        ', FOLDER, 3)]);
   writeFolder([3], [fatEntry('BOOT       ', FOLDER, 5), fatEntry('BOOT       ', 0, 9)]);
   const junk = clutter ? Array.from({ length: 21 }, (_, i) => CLUTTER[i % 3] as Uint8Array) : [];
-  // Out of order, as folders that grew are; 5 and 6 share three bytes of FAT12 with their neighbours.
+  // With a gap, as folders that grew have; FAT12 reads odd and even numbers in two ways.
   writeFolder(clutter ? [5, 8] : [5], [...junk, ...programs.map((name) => fatEntry(name, 0x20, 20))]);
 
   return {

@@ -25,6 +25,21 @@ done
 
 [ -d /sys/firmware/efi ] && mount -t efivarfs -o nosuid,nodev,noexec efivarfs /sys/firmware/efi/efivars
 
+# Chosen on a menu that offers it, on each console; docs/security.md says why that opens no way that was shut.
+if grep -qw peerboot.shell /proc/cmdline; then
+  for console in $(cat /sys/class/tty/console/active); do
+    [ "$console" = tty0 ] && console=tty1
+    {
+      printf '\n%s\n%s\n%s\n' "A shell in the agent's system: nothing is written unless you do it." \
+        '  exit                      restarts the machine' \
+        '  node /peerboot/agent.mjs  joins the network and asks the boot host what to do'
+      PS1='peerboot# ' setsid -c sh -i
+      reboot -f
+    } < "/dev/$console" > "/dev/$console" 2>&1 &
+  done
+  wait
+fi
+
 wait=1
 while :; do
   node /peerboot/agent.mjs < /dev/null > /dev/console 2>&1

@@ -15,6 +15,7 @@ import {
 } from '../dhcp/pxe.ts';
 import { type FileRole, roleOf } from './boot-file.ts';
 import type { BootArchitecture, BootClient, ClientIdentity, NotBootClient } from './client.ts';
+import type { ToldPlan } from './observed.ts';
 
 /** Who asks in a round: the firmware's own ROM, or the iPXE that it loaded or is. */
 export type RoundKind = BootClient['kind'] | 'unknown-architecture';
@@ -98,7 +99,7 @@ export class Course {
   round: Round;
   readonly rounds: Round[];
   readonly files: FetchedFile[] = [];
-  told: 'image' | 'local-boot' | 'wait' | undefined;
+  told: ToldPlan | undefined;
   checkedIn = false;
   /** Vendor class of what asked for an address after the boot files: an operating system, or a loaded initramfs. */
   system: string | undefined;

@@ -17,7 +17,7 @@ import {
 } from './attempt-bounds.ts';
 import { Course } from './attempt-course.ts';
 import { type BootClient, classifyClient, type NotBootClient } from './client.ts';
-import type { Observed } from './observed.ts';
+import { isOutOfSight, type Observed, type ToldPlan } from './observed.ts';
 import { isDoctorsQuestion } from './probe.ts';
 import type { Attempt } from './verdict.ts';
 import { type Ending, VERDICT_TABLE } from './verdict-table.ts';
@@ -113,7 +113,7 @@ export class BootAttempts {
         course.told = event.plan;
         course.note(TOLD[event.plan], now);
         this.#touch(key, course, now);
-        if (event.plan === 'local-boot') this.#finish(key, course, 'done', now);
+        if (isOutOfSight(event.plan)) this.#finish(key, course, 'done', now);
         return;
       }
       default:
@@ -321,11 +321,13 @@ const ENDINGS: Readonly<Partial<Record<Ending['by'], string>>> = {
   cut: 'the capture ended',
 };
 
-const TOLD = {
+const TOLD: Readonly<Record<ToldPlan, string>> = {
   image: 'its script boots the agent',
   'local-boot': 'its script boots its own disk',
+  'boot-entry': 'its script starts a boot entry',
+  shell: "its script opens a shell in the agent's system",
   wait: 'its script waits for an administrator',
-} as const;
+};
 
 function judge(course: Course, ending: Ending, now: MonotonicMs): Attempt {
   const row = VERDICT_TABLE.find(({ when }) => when(course, ending));

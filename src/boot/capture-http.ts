@@ -2,7 +2,8 @@
 import { ROUTES } from '../api/routes.ts';
 import { toText } from '../base/bytes.ts';
 import type { CapturedEnd, CapturedPacket } from '../capture/packets.ts';
-import type { Observed } from './observed.ts';
+import type { Observed, ToldPlan } from './observed.ts';
+import { SHELL_WORD } from './script.ts';
 
 interface Flow {
   readonly client: CapturedEnd;
@@ -82,12 +83,12 @@ function fromServer(
 }
 
 /** What a script of `boot/script` tells the machine to do; undefined for other bytes. */
-export function planOfScript(text: string): (Observed & { kind: 'told' })['plan'] | undefined {
+export function planOfScript(text: string): ToldPlan | undefined {
   const script = text.slice(Math.max(0, text.indexOf('#!ipxe')));
   if (!script.startsWith('#!ipxe')) return undefined;
-  // A boot entry is none of our agent's business: nothing more is heard of that machine.
-  if (script.includes(`${ROUTES.entries}/`)) return 'local-boot';
-  if (/^kernel /m.test(script)) return 'image';
+  if (script.includes(`${ROUTES.entries}/`)) return 'boot-entry';
+  const [kernel] = /^kernel .*$/m.exec(script) ?? [];
+  if (kernel !== undefined) return kernel.split(' ').includes(SHELL_WORD) ? 'shell' : 'image';
   if (/^prompt .*Booting from the own disk in/m.test(script)) return 'local-boot';
   return /^prompt .*Asking again soon/m.test(script) ? 'wait' : undefined;
 }

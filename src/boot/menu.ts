@@ -14,6 +14,8 @@ export interface MenuRule {
   readonly images?: readonly string[] | undefined;
   /** Also over a disk that is not blank. */
   readonly allowNonBlank?: boolean | undefined;
+  /** A shell in the agent's system, for whoever stands before the machine. */
+  readonly shell?: boolean | undefined;
 }
 
 export type MenuItem =
@@ -28,7 +30,8 @@ export type MenuItem =
       readonly allowed: boolean;
       readonly allowNonBlank: boolean;
     }
-  | { readonly kind: 'entry'; readonly id: string; readonly entry: CatalogueBootEntry };
+  | { readonly kind: 'entry'; readonly id: string; readonly entry: CatalogueBootEntry }
+  | { readonly kind: 'shell'; readonly id: 'shell' };
 
 export interface Menu {
   /** The first is what happens when nobody presses a key; nothing but it: there is no menu to show. */
@@ -47,6 +50,8 @@ export interface MenuFacts {
   readonly entries: readonly CatalogueBootEntry[];
   /** Is there an agent to boot? Without one nothing can be imaged. */
   readonly hasAgent: boolean;
+  /** It is given the agent as one signed program: its command line is part of that, so no script opens a shell. */
+  readonly isSealed: boolean;
 }
 
 /** Two screens; more are told as left out. */
@@ -70,7 +75,7 @@ export function menuFor(facts: MenuFacts): Menu | undefined {
     return { items, leftOut: [{ what: 'everything', why: 'no rule of `menus` fits this machine' }] };
   }
   const leftOut: { what: string; why: string }[] = [];
-  for (const item of [...imagesOf(rule, facts), ...entriesOf(rule, facts)]) {
+  for (const item of [...imagesOf(rule, facts), ...entriesOf(rule, facts), ...shellOf(rule, facts)]) {
     if ('why' in item) leftOut.push(item);
     else if (items.length < MOST_ITEMS) items.push(item);
     else leftOut.push({ what: item.id, why: `a menu has at most ${MOST_ITEMS} items` });
@@ -80,7 +85,7 @@ export function menuFor(facts: MenuFacts): Menu | undefined {
 
 type Offered = Extract<MenuItem, { id: string }> | { readonly what: string; readonly why: string };
 
-function* imagesOf(rule: MenuRule, { decision, hasAgent, images }: MenuFacts): Generator<Offered> {
+function* imagesOf(rule: MenuRule, { decision, firmware, hasAgent, images }: MenuFacts): Generator<Offered> {
   const allowed = pick(images, rule.images ?? []);
   // Whoever is waiting to be approved may say which one it shall be: that alone gives nothing.
   const wished = decision.unapproved === true ? pick(images, ['*']) : [];
@@ -89,9 +94,11 @@ function* imagesOf(rule: MenuRule, { decision, hasAgent, images }: MenuFacts): G
   }
   const ownDisk = decision.assignment?.target.kind === 'local-boot';
   for (const image of [...allowed, ...wished.filter((one) => !allowed.includes(one))]) {
-    const { name, version } = image;
+    const { name, version, firmwares = [] } = image;
     const id = `image:${name}@${version}`;
-    if (!hasAgent) yield { what: id, why: 'this peer has no agent to boot (PB-ASSETS-MISSING)' };
+    if (!hasAgent) yield { what: id, why: NO_AGENT };
+    else if (firmware !== undefined && firmwares.length > 0 && !firmwares.includes(firmware))
+      yield { what: id, why: isForOthers(firmwares, firmware) };
     else if (ownDisk) yield { what: id, why: 'an administrator assigned this machine its own disk' };
     else {
       const outright = allowed.includes(image);
@@ -112,8 +119,21 @@ function* entriesOf(rule: MenuRule, { entries, firmware }: MenuFacts): Generator
     const { firmwares } = entry.boot;
     if (firmware === undefined) yield { what: id, why: 'this machine did not say what firmware it has' };
     else if (firmwares.includes(firmware)) yield { kind: 'entry', id, entry };
-    else yield { what: id, why: `it is for ${firmwares.join(', ')}, and this machine has ${firmware}` };
+    else yield { what: id, why: isForOthers(firmwares, firmware) };
   }
+}
+
+function* shellOf({ shell }: MenuRule, { hasAgent, isSealed }: MenuFacts): Generator<Offered> {
+  if (shell !== true) return;
+  if (!hasAgent) yield { what: 'shell', why: NO_AGENT };
+  else if (isSealed) yield { what: 'shell', why: 'this machine starts the agent as one signed program' };
+  else yield { kind: 'shell', id: 'shell' };
+}
+
+const NO_AGENT = 'this peer has no agent to boot (PB-ASSETS-MISSING)';
+
+function isForOthers(firmwares: readonly BootFirmware[], own: BootFirmware): string {
+  return `it is for ${firmwares.join(', ')}, and this machine has ${own}`;
 }
 
 function fits({ machine: name }: MenuRule, machine: MenuFacts['machine']): boolean {

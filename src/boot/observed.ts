@@ -60,7 +60,15 @@ export type Observed =
       /** True when the whole body went out, false when the client broke off, undefined when that cannot be seen. */
       readonly whole?: boolean | undefined;
     }
-  /** The script sent to this machine boots its own disk, or waits, instead of booting the agent. */
-  | { readonly kind: 'told'; readonly address: Ipv4; readonly plan: 'image' | 'local-boot' | 'wait' }
+  /** What the script does that was sent to this machine. */
+  | { readonly kind: 'told'; readonly address: Ipv4; readonly plan: ToldPlan }
   /** The agent runs and has checked in. */
   | { readonly kind: 'check-in'; readonly address: Ipv4 | undefined; readonly macs: readonly Mac[] };
+
+/** What a script of `boot/script` or `boot/script-entry` has the machine do. */
+export type ToldPlan = 'image' | 'local-boot' | 'boot-entry' | 'shell' | 'wait';
+
+/** Nothing that we serve runs then, so nothing more is heard of that machine. */
+export function isOutOfSight(plan: ToldPlan | undefined): boolean {
+  return plan === 'local-boot' || plan === 'boot-entry';
+}

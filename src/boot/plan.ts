@@ -44,6 +44,8 @@ export interface PlanDecision {
   readonly assignment: NumberedAssignment | undefined;
   /** It waits to be approved: the agent is to be booted, to show the code. */
   readonly unapproved?: true;
+  /** The agent's system is to be booted into a shell: chosen on the machine's menu. */
+  readonly shell?: true;
   /** The boot entry that its next script is to start, once; an agent that asks is told to boot from disk. */
   readonly entry?: string;
 }

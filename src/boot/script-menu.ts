@@ -37,7 +37,7 @@ export function renderMenu(menu: Menu, context: MenuContext): string {
     ...section('', ({ kind }) => kind === 'local' || kind === 'approval'),
     ...section('Put an image on the disk', ({ kind }) => kind === 'image'),
     ...section('Start', (item) => item.kind === 'entry' && !item.entry.boot.tool),
-    ...section('Tools', (item) => item.kind === 'entry' && item.entry.boot.tool),
+    ...section('Tools', (item) => item.kind === 'shell' || (item.kind === 'entry' && item.entry.boot.tool)),
     'item --gap',
     `item --gap -- Machine ${safeText(machine.id)}, MAC ${safeText(machine.mac ?? 'unknown')}`,
     `item --gap -- ${safeText(boardOf(machine))}, serial ${safeText(machine.serial ?? 'unknown')}`,
@@ -69,6 +69,8 @@ export function wordsOf(item: MenuItem): string {
     }
     case 'entry':
       return safeText(item.entry.boot.title);
+    case 'shell':
+      return 'Shell: look around in this machine';
   }
 }
 

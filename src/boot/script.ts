@@ -22,13 +22,18 @@ export interface ScriptContext extends ScriptPlace {
   readonly uki?: string | undefined;
   /** The same, signed, for when the firmware refuses the kernel: under Secure Boot an iPXE in a card's ROM runs, its kernel does not. */
   readonly signedUki?: string | undefined;
-  /** The agent is to be booted although there is only a plan to wait: it waits for approval, and shows a code. */
-  readonly bootsAgent?: boolean;
+  /**
+   * What is booted although there is only a plan to wait: the agent, which shows a code, or a shell in its system. Never a shell with
+   * `uki`, to which no word can be added.
+   */
+  readonly boots?: 'agent' | 'shell' | undefined;
 }
 
 /** Seconds that a machine without an image to get waits before it boots from its own disk. */
 export const COUNTDOWN_S = 10;
 const PAUSE_S = 5;
+/** On the kernel's command line; `boot-assets/init.sh` looks for it. */
+export const SHELL_WORD = 'peerboot.shell';
 
 /** `/boot/start.ipxe`: the same for every machine; it asks for the machine's own script. */
 export function renderStartScript(base: string, others: readonly string[] = []): string {
@@ -47,7 +52,7 @@ function steps(plan: Plan, context: ScriptContext): string[] {
     case 'local-boot':
       return countDown(context);
     case 'wait':
-      if (context.bootsAgent === true) return bootAgent(context);
+      if (context.boots !== undefined) return bootAgent(context);
       return [
         `prompt --key l --timeout ${plan.retryAfterMs} Asking again soon, press l to boot from the own disk && goto local ||`,
         ...fetchScript([context.base, ...context.others]),
@@ -57,7 +62,7 @@ function steps(plan: Plan, context: ScriptContext): string[] {
 
 /** Kernel and agent. It says nothing of the image: the agent asks the peer, so that no command line decides. */
 function bootAgent(context: ScriptContext): string[] {
-  const { base, uki, signedUki } = context;
+  const { base, boots, uki, signedUki } = context;
   const { kernel, initramfs, console } = agentFiles(context.architecture ?? 'x64');
   const files = checkedBase(base) + ROUTES.files;
   if (uki !== undefined) return [`kernel ${STALLED} ${files}/${uki} || goto failed`, ...orAgain(context)];
@@ -68,6 +73,7 @@ function bootAgent(context: ScriptContext): string[] {
     `console=${console}`,
     'console=tty0',
     'quiet',
+    ...(boots === 'shell' ? [SHELL_WORD] : []),
   ];
   return [
     `kernel ${STALLED} ${files}/${kernel} ${words.join(' ')} || goto ${signedUki === undefined ? 'failed' : 'signed'}`,

@@ -3,6 +3,7 @@ import { DEFAULT_HTTP_PORT } from '../api/routes.ts';
 import type { Ipv4 } from '../base/addresses.ts';
 import type { VendorClassName } from '../dhcp/pxe.ts';
 import type { Course, FetchedFile, Offer, Round, RoundKind } from './attempt-course.ts';
+import { isOutOfSight } from './observed.ts';
 import type { Verdict } from './verdict.ts';
 
 export interface Ending {
@@ -145,6 +146,11 @@ function ranOnTheWire(course: Course, { by, hearsCheckIn }: Ending): boolean {
   return by === 'cut' && loadsAgent(course, false) && !brokeOff(course);
 }
 
+/** Nobody asks anything of us from there. */
+function openedShell(course: Course): boolean {
+  return course.told === 'shell' && loadsAgent(course, true) && !brokeOff(course);
+}
+
 function brokeOff({ file }: Course): boolean {
   if (file === undefined) return false;
   return (
@@ -166,7 +172,7 @@ function neverStarted(course: Course, ending: Ending): boolean {
 export const VERDICT_TABLE: readonly Row[] = [
   {
     verdict: 'booted',
-    when: ({ checkedIn, told }) => checkedIn || told === 'local-boot',
+    when: (course) => course.checkedIn || isOutOfSight(course.told) || openedShell(course),
     remedy: () => 'Nothing is wrong.',
   },
   {

@@ -53,6 +53,8 @@ export const MenuRuleForm = z.strictObject({
   images: z.array(z.string().min(1).max(128)).max(64).optional(),
   /** Also over a disk that is not blank. */
   allowNonBlank: z.boolean().optional(),
+  /** A shell in the agent's system. */
+  shell: z.boolean().optional(),
 });
 
 const ipv4 = z.string().regex(/^\d{1,3}(\.\d{1,3}){3}$/, 'must be an IPv4 address');
@@ -197,7 +199,7 @@ export const KEY_DOCS: Readonly<Record<ConfigKey, KeyDoc>> = {
   },
   menus: {
     means:
-      'Who sees what on the menu, the first that fits: a list of `{machine?, entries?, images?, allowNonBlank?}`; machine as in `assign`, entries (default all) and images (default none) are lists of `*`, `name` or `name@version`. Whoever stands before the machine may put one of these images on its disk without asking, with `allowNonBlank` also over what is there.',
+      'Who sees what on the menu, the first that fits: a list of `{machine?, entries?, images?, allowNonBlank?, shell?}`; machine as in `assign`, entries (default all) and images (default none) are lists of `*`, `name` or `name@version`. Whoever stands before the machine may put one of these images on its disk without asking, with `allowNonBlank` also over what is there; with `shell` look at all of it from a shell.',
   },
   observe: { means: 'Print what would be answered to PXE clients and send nothing.', flag: '--observe' },
   origins: {

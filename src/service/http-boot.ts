@@ -10,7 +10,7 @@ import type { Clock } from '../base/time.ts';
 import { type AgentArchitecture, agentArchitecture, agentFiles } from '../boot/agent-files.ts';
 import { signedUki } from '../boot/chain.ts';
 import { type PlanDecision, WAIT_MS } from '../boot/plan.ts';
-import { renderScript, renderStartScript } from '../boot/script.ts';
+import { renderScript, renderStartScript, type ScriptContext } from '../boot/script.ts';
 import type { ScriptMachine } from '../boot/script-parts.ts';
 import { checked } from './http-errors.ts';
 import { sendStored } from './http-send.ts';
@@ -70,17 +70,17 @@ export function bootRoutes(app: FastifyInstance, options: BootRoutesOptions): vo
     const asked = known === undefined ? undefined : { machine: known, decision, query, place, hasAgent };
     const answer = asked && (await options.menus?.answer(asked, machines.choose));
     if (answer?.kind === 'script') return reply.headers(SCRIPT_HEADERS).send(answer.script);
-    const { plan, reason, unapproved } = bootable(answer?.decision ?? decision, architecture, files);
-    const script = renderScript(plan, {
+    const told = bootable(answer?.decision ?? decision, architecture, files);
+    const boots = bootsOf(told);
+    const script = renderScript(told.plan, {
       ...place,
       architecture,
-      reason,
+      reason: told.reason,
       ...(known?.chain === 'signed-ipxe' ? { uki: signedUki(architecture) } : {}),
-      ...(query.platform === 'efi' && files.get(signedUki(architecture)) !== undefined
+      ...(boots !== 'shell' && query.platform === 'efi' && files.get(signedUki(architecture)) !== undefined
         ? { signedUki: signedUki(architecture) }
         : {}),
-      // Only the agent can show a code and wait.
-      bootsAgent: unapproved === true,
+      boots,
     });
     return reply.headers(SCRIPT_HEADERS).send(script);
   });
@@ -137,9 +137,15 @@ const UNTOLD: PlanDecision = {
   assignment: undefined,
 };
 
+function bootsOf({ shell, unapproved }: PlanDecision): ScriptContext['boots'] {
+  if (shell === true) return 'shell';
+  // Only the agent can show a code and wait.
+  return unapproved === true ? 'agent' : undefined;
+}
+
 /** Without kernel and agent there is nothing to boot: say so and wait, rather than fail at each file. */
 function bootable(decision: PlanDecision, architecture: AgentArchitecture, files: NamedFiles): PlanDecision {
-  const needsAgent = decision.plan.kind === 'image' || decision.unapproved === true;
+  const needsAgent = decision.plan.kind === 'image' || bootsOf(decision) !== undefined;
   if (!needsAgent || missingAgentFiles(architecture, files).length === 0) return decision;
   const reason = `PB-ASSETS-MISSING: this peer has no agent for ${architecture} to boot, build its boot assets`;
   return { plan: { kind: 'wait', retryAfterMs: WAIT_MS, reason }, reason, assignment: decision.assignment };

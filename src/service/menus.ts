@@ -160,6 +160,11 @@ export function createMenus(options: MenusOptions): Menus {
         const { script } = await startEntry(item.entry, ask, 'chosen on its menu', token);
         return { kind: 'script', script };
       }
+      case 'shell': {
+        const reason = 'the shell was chosen on its menu';
+        const plan = { kind: 'wait', retryAfterMs: APPROVAL_MS, reason } as const;
+        return { kind: 'decision', decision: { plan, reason, assignment: undefined, shell: true } };
+      }
       case 'image': {
         const { allowed, allowNonBlank } = item;
         const image = `${item.image.name}@${item.image.version}`;
@@ -177,7 +182,8 @@ export function createMenus(options: MenusOptions): Menus {
     if (!on) return undefined;
     const { rules } = options;
     const [images, entries] = [options.images(), options.bootEntries()];
-    return menuFor({ decision, hasAgent, machine, firmware, rules, images, entries });
+    const isSealed = machine.chain === 'signed-ipxe';
+    return menuFor({ decision, hasAgent, machine, firmware, rules, images, entries, isSealed });
   };
 
   return {

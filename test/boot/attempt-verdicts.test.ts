@@ -1,7 +1,7 @@
 // Boot attempts as stories: what is observed, and the verdict that it must end with.
 import { describe, expect, it } from 'vitest';
 import { VERDICTS } from '../../src/boot/verdict.ts';
-import { SCRIPT, STORE, Story, type StoryCase, throughScript } from './boot-story.ts';
+import { loadsAgent, SCRIPT, STORE, Story, type StoryCase, throughScript } from './boot-story.ts';
 import { NETWORK_CASES } from './network-cases.ts';
 import { ODD_CASES } from './odd-cases.ts';
 
@@ -10,13 +10,7 @@ const CASES: readonly StoryCase[] = [
   ...ODD_CASES,
   {
     why: 'the whole way to the agent',
-    story: (s) =>
-      throughScript(s)
-        .told('image')
-        .http('/boot/files/vmlinuz', 200)
-        .http('/boot/files/initramfs.img', 200)
-        .after(20)
-        .checksIn(),
+    story: (s) => loadsAgent(throughScript(s).told('image')).after(20).checksIn(),
     verdicts: ['booted'],
     says: 'checked in',
   },
@@ -24,6 +18,28 @@ const CASES: readonly StoryCase[] = [
     why: 'a machine that is told to boot its own disk',
     story: (s) => throughScript(s).told('local-boot'),
     verdicts: ['booted'],
+  },
+  {
+    why: 'a machine that is told to start a boot entry',
+    story: (s) => throughScript(s).told('boot-entry'),
+    verdicts: ['booted'],
+    says: 'starts a boot entry',
+  },
+  {
+    why: 'a shell, from where nobody reports',
+    story: (s) => loadsAgent(throughScript(s).told('shell')).after(301),
+    verdicts: ['booted'],
+    says: 'opens a shell',
+  },
+  {
+    why: 'a shell whose system did not come whole',
+    story: (s) => loadsAgent(throughScript(s).told('shell'), 404).after(301),
+    verdicts: ['nbp-aborted'],
+  },
+  {
+    why: 'a shell of which nothing was asked for',
+    story: (s) => throughScript(s).told('shell').after(301),
+    verdicts: ['unknown'],
   },
   {
     why: 'iPXE in the ROM, whose next boot is another attempt',
@@ -41,12 +57,7 @@ const CASES: readonly StoryCase[] = [
   },
   {
     why: 'an agent that is loaded and never reports',
-    story: (s) =>
-      throughScript(s)
-        .told('image')
-        .http('/boot/files/vmlinuz', 200)
-        .http('/boot/files/initramfs.img', 200)
-        .after(301),
+    story: (s) => loadsAgent(throughScript(s).told('image')).after(301),
     verdicts: ['unknown'],
     says: "machine's own screen",
   },

@@ -3,7 +3,7 @@ import type { Ipv4, Mac } from '../../src/base/addresses.ts';
 import { fromText } from '../../src/base/bytes.ts';
 import type { Vantage } from '../../src/boot/attempt-bounds.ts';
 import { BootAttempts } from '../../src/boot/attempts.ts';
-import type { Observed } from '../../src/boot/observed.ts';
+import type { Observed, ToldPlan } from '../../src/boot/observed.ts';
 import type { Attempt, Verdict } from '../../src/boot/verdict.ts';
 import { type MessageType, OPTIONS, optionEntry } from '../../src/dhcp/options.ts';
 import { BOOT_REPLY, type DhcpPacket } from '../../src/dhcp/packet.ts';
@@ -233,7 +233,7 @@ export class Story {
       : this.tell({ kind: 'http-answer', client, server: PEER, status, whole });
   }
 
-  told(plan: 'image' | 'local-boot' | 'wait'): this {
+  told(plan: ToldPlan): this {
     return this.tell({ kind: 'told', address: CLIENT, plan });
   }
 
@@ -256,6 +256,10 @@ export const throughScript = (story: Story) =>
     .leases('ipxe', 'http://10.77.0.2:8067/boot/start.ipxe', { xid: 7 })
     .http('/boot/start.ipxe', 200)
     .http(SCRIPT, 200);
+
+/** Kernel and initramfs, which is answered with `status`. */
+export const loadsAgent = (story: Story, status = 200): Story =>
+  story.http('/boot/files/vmlinuz', 200).http('/boot/files/initramfs.img', status);
 
 /** A story and what the doctor must say of it. */
 export interface StoryCase {

@@ -12,32 +12,13 @@ import {
 } from '../../src/api/boot-entry.ts';
 import type { CatalogueBootEntry } from '../../src/api/catalogue.ts';
 import { planOfScript } from '../../src/boot/capture-http.ts';
-import { decidingFile, entryFirmwares, firmwaresOf } from '../../src/boot/entry-program.ts';
 import { type MenuFacts, type MenuRule, MOST_ITEMS, menuFirmware, menuFor } from '../../src/boot/menu.ts';
 import { planFor } from '../../src/boot/plan.ts';
 import { renderEntry, renderEntryWaits } from '../../src/boot/script-entry.ts';
 import { idOf, renderMenu } from '../../src/boot/script-menu.ts';
 import type { ScriptMachine } from '../../src/boot/script-parts.ts';
 import { image, MAC } from '../service/peer.ts';
-
-const STARTS = {
-  linux: {
-    way: 'linux',
-    kernel: 'live/vmlinuz',
-    initrds: ['live/initrd.img', 'more.img'],
-    cmdline: 'boot=live fetch={files}/live/root.squashfs quiet --- -x',
-  },
-  plain: { way: 'linux', kernel: 'memtest64.bin', initrds: [], cmdline: '' },
-  efi: { way: 'efi', program: 'tool.efi', cmdline: 'a=1' },
-  iso: { way: 'iso', iso: 'tool.iso' },
-  wimboot: {
-    way: 'wimboot',
-    wimboot: 'wimboot',
-    bcd: 'Boot/BCD',
-    sdi: 'Boot/boot.sdi',
-    wim: 'sources/boot.wim',
-  },
-} as const satisfies Record<string, EntryStart>;
+import { STARTS } from './entry-starts.ts';
 
 function entry(
   name: string,
@@ -78,6 +59,7 @@ function menu(
     entries: ENTRIES,
     rules: [],
     hasAgent: true,
+    isSealed: false,
     firmware: 'bios',
     machine: MACHINE,
   };
@@ -140,6 +122,34 @@ describe('on the menu', () => {
     });
   });
 
+  it('are no images that do not boot on its firmware', () => {
+    const uefi = { ...image('uefi', '1'), firmwares: ['uefi-x64' as const] };
+    const both = { ...image('both', '1'), firmwares: ['bios' as const, 'uefi-x64' as const] };
+    const facts = { rules: [{ images: ['*'], entries: [] }], images: [uefi, both, image('untold', '1')] };
+    const built = menu(facts);
+    expect(ids(built)).toEqual(['local', 'image:both@1', 'image:untold@1']);
+    expect(built?.leftOut).toEqual([
+      { what: 'image:uefi@1', why: 'it is for uefi-x64, and this machine has bios' },
+    ]);
+    // Which firmware it is, the agent sees: it writes nothing that does not boot.
+    expect(ids(menu({ ...facts, firmware: undefined }))).toContain('image:uefi@1');
+  });
+
+  it('is a shell, last, only where a rule says so', () => {
+    const built = menu({ rules: [{ entries: ['memtest'], shell: true }] });
+    expect(ids(built)).toEqual(['local', 'entry:memtest@1', 'shell']);
+    expect(ids(menu({ rules: [{ shell: false }] }))).not.toContain('shell');
+    expect(ids(menu())).not.toContain('shell');
+    expect(ids(menu({ rules: [{ machine: 'tag:other', shell: true }] }))).toEqual(['local']);
+    const why = (facts: Partial<MenuFacts>) => menu({ rules: [{ shell: true, entries: [] }], ...facts });
+    expect(why({ hasAgent: false })?.leftOut).toEqual([
+      { what: 'shell', why: expect.stringContaining('PB-ASSETS-MISSING') },
+    ]);
+    expect(why({ isSealed: true })?.leftOut).toEqual([
+      { what: 'shell', why: 'this machine starts the agent as one signed program' },
+    ]);
+  });
+
   it('is nothing at all where an image is assigned', () => {
     expect(menu({ assigned: 'till' })).toBeUndefined();
   });
@@ -166,44 +176,6 @@ it('the firmware is what iPXE says of itself', () => {
   expect(menuFirmware({})).toBeUndefined();
 });
 
-describe('what a file can be started by', () => {
-  const program = (machine: number) => {
-    const bytes = new Uint8Array(1024);
-    bytes.set(Buffer.from('MZ'));
-    bytes[0x3c] = 0x80;
-    bytes.set([0x50, 0x45, 0, 0, machine & 0xff, machine >> 8], 0x80);
-    return bytes;
-  };
-  const kernel = (bytes: Uint8Array) => {
-    bytes.set(Buffer.from('HdrS'), 0x202);
-    return bytes;
-  };
-  it.each([
-    ['a Linux kernel with its UEFI stub', kernel(program(0x8664)), ['bios', 'uefi-x64']],
-    ['an old Linux kernel', kernel(new Uint8Array(1024)), ['bios']],
-    ['a UEFI program', program(0x8664), ['uefi-x64']],
-    ['one of arm64', program(0xaa64), ['uefi-arm64']],
-    ['one of ia32', program(0x14c), []],
-    ['a program of DOS', program(0x8664).fill(0, 0x80, 0x84), []],
-    ['a program that is cut off', program(0x8664).subarray(0, 0x82), []],
-    ['text', Buffer.from('#!/bin/sh'), []],
-  ] as const)('%s', (_, bytes, firmwares) => expect(firmwaresOf(bytes)).toEqual(firmwares));
-
-  it('depends on the way it is started, too', () => {
-    const both = kernel(program(0x8664));
-    expect(entryFirmwares(STARTS.efi, both)).toEqual(['uefi-x64']);
-    expect(entryFirmwares(STARTS.linux, both)).toEqual(['bios', 'uefi-x64']);
-    expect(entryFirmwares(STARTS.iso, new Uint8Array(0))).toEqual(['bios', 'uefi-x64']);
-    expect(Object.values(STARTS).map(decidingFile)).toEqual([
-      'live/vmlinuz',
-      'memtest64.bin',
-      'tool.efi',
-      undefined,
-      'wimboot',
-    ]);
-  });
-});
-
 const PLACE = {
   base: 'http://10.77.0.2:8067',
   others: ['http://10.77.0.3:8067'],
@@ -220,7 +192,7 @@ function expectGolden(name: string, script: string): void {
   expect(script).toBe(readFileSync(path, 'utf8'));
 }
 
-const FULL = { unknown: 'wait', rules: [{ images: ['till'], allowNonBlank: true }] } as const;
+const FULL = { unknown: 'wait', rules: [{ images: ['till'], allowNonBlank: true, shell: true }] } as const;
 
 describe('golden files', () => {
   it('menu', () => expectGolden('menu', renderMenu(menu() ?? { items: [], leftOut: [] }, CONTEXT)));
@@ -231,7 +203,7 @@ describe('golden files', () => {
     const script = renderEntry(entry(name, start), { ...PLACE, reason: 'chosen on its menu' });
     expectGolden(`entry-${name}`, script);
     // The doctor waits for no agent of ours.
-    expect(planOfScript(script)).toBe('local-boot');
+    expect(planOfScript(script)).toBe('boot-entry');
   });
   it('entry-waits', () => {
     const why = 'PB-SOURCE-FAILED no source has it';

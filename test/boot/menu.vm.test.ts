@@ -1,4 +1,4 @@
-// The menu in a real iPXE, Debian's of 2019: it shows, its countdown boots the local disk, and what is chosen starts.
+// The menu in a real iPXE, Debian's of 2019: it shows, its countdown boots the local disk, and what is chosen starts: a system, a disk, a shell.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cpio } from '../../boot-assets/cpio.ts';
 import type { EntryFlags } from '../../src/command/publish-entry.ts';
 import { systemTimers } from '../../src/io/clock.ts';
+import { loadNamedFiles } from '../../src/io/named-files.ts';
 import { createMenus } from '../../src/service/menus.ts';
 import { smallContent } from '../lab/agent-case.ts';
 import { biosLocalDisk, LOCAL_MARKER } from '../lab/local-disks.ts';
@@ -21,6 +22,7 @@ const LIMIT = { timeoutMs: 90_000 };
 const FIRST_LINE = 'PEERBOOT-ENTRY-RUNS';
 
 let folder: string;
+let assets: string;
 let entries: Awaited<ReturnType<typeof entriesOf>>;
 const undo: (() => unknown)[] = [];
 
@@ -47,7 +49,7 @@ echo "${FIRST_LINE} $(/bin/busybox cat /proc/cmdline)"
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'peerboot-menu-'));
   undo.push(() => rmSync(folder, { recursive: true, force: true }));
-  const { assets } = await smallContent();
+  ({ assets } = await smallContent());
   const path = makeFolder(join(folder, 'linux'), smallLinux(readFileSync(join(assets, 'vmlinuz'))));
   const flags: EntryFlags = {
     boot: 'linux',
@@ -68,12 +70,18 @@ afterAll(async () => {
   for (const end of undo.splice(0).reverse()) await end();
 });
 
-async function powerOn({ hasDisk }: { readonly hasDisk: boolean }) {
+interface Given {
+  readonly hasDisk?: boolean;
+  /** A machine that waits for approval, and a menu with a shell and no boot entry. */
+  readonly shell?: boolean;
+}
+
+async function powerOn({ hasDisk = false, shell = false }: Given = {}) {
   const peer = testPeer();
   const menus = createMenus({
     on: true,
-    rules: [],
-    images: () => peer.images,
+    rules: shell ? [{ shell, entries: [] }] : [],
+    images: () => (shell ? [] : peer.images),
     bootEntries: () => entries.all,
     files: entries.entries,
     assignments: peer.assignments,
@@ -82,7 +90,10 @@ async function powerOn({ hasDisk }: { readonly hasDisk: boolean }) {
     timers: systemTimers,
     log: peer.log,
   });
-  const served = testPeer({ entries: entries.entries, menus });
+  const files = await loadNamedFiles(assets, peer.log);
+  undo.push(() => files.close());
+  const unknown = shell ? 'wait' : 'local';
+  const served = testPeer({ entries: entries.entries, menus, files, unknown, registry: { unknown } });
   const { port } = await served.http.start();
   undo.push(() => served.http.stop());
   const disk = biosLocalDisk(join(folder, `disk-${port}.img`));
@@ -134,7 +145,7 @@ async function powerOn({ hasDisk }: { readonly hasDisk: boolean }) {
     undo.push(() => socket.destroy());
     socket.write(keys.map((key) => `sendkey ${key}\n`).join(''));
   };
-  return { served, screen, shows, press };
+  return { served, screen, shows, press, type: (keys: string) => qemu.stdin?.write(keys) };
 }
 
 describe.concurrent('the menu', () => {
@@ -149,7 +160,7 @@ describe.concurrent('the menu', () => {
   });
 
   it('starts a Linux that was chosen, with both initrds and its parameters', async () => {
-    const { screen, served, shows, press } = await powerOn({ hasDisk: false });
+    const { screen, served, shows, press } = await powerOn();
     await shows('serial SN-1');
     press('down', 'ret');
     await shows('SECOND-INITRD');
@@ -159,10 +170,28 @@ describe.concurrent('the menu', () => {
   });
 
   it('starts a disk that is read from the peer, sector by sector', async () => {
-    const { screen, shows, press } = await powerOn({ hasDisk: false });
+    const { screen, shows, press } = await powerOn();
     await shows('serial SN-1');
     press('down', 'down', 'ret');
     await shows(LOCAL_MARKER);
     expect(screen()).toContain('Starting stick');
+  });
+
+  it('opens a shell, from where the machine is looked at and restarted', async () => {
+    const { screen, served, shows, press, type } = await powerOn({ shell: true });
+    await shows('Shell: look around');
+    press('down', 'down', 'ret');
+    await shows('peerboot# ');
+    type('echo $((6 * 7)) $(cat /sys/class/dmi/id/product_serial)\n');
+    await shows('42 SN-1');
+    expect(screen()).not.toMatch(/job control|not found|peerboot: wait/);
+    // Nothing of the agent runs until it is started there.
+    expect(served.machines.list()).toMatchObject([{ rung: 'script' }]);
+    type('node /peerboot/agent.mjs\n');
+    await until(() => served.machines.list()[0]?.rung === 'agent', { ...LIMIT, what: 'the agent checks in' });
+    await shows('peerboot: wait');
+    type('\x03');
+    type('exit\n');
+    await shows('Restarting');
   });
 });

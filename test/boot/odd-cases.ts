@@ -1,6 +1,6 @@
 // Boot attempts of machines and servers that do what few do: renewals, offers without option 60, firmware that nobody knows.
 import type { Ipv4 } from '../../src/base/addresses.ts';
-import { PEER, SCRIPT, STORE, type StoryCase, throughScript } from './boot-story.ts';
+import { loadsAgent, PEER, SCRIPT, STORE, type StoryCase, throughScript } from './boot-story.ts';
 
 const RELAY = '10.77.9.1' as Ipv4;
 
@@ -183,13 +183,7 @@ export const ODD_CASES: readonly StoryCase[] = [
   },
   {
     why: 'an agent that talks and never checks in here',
-    story: (s) =>
-      throughScript(s)
-        .told('image')
-        .http('/boot/files/vmlinuz', 200)
-        .http('/boot/files/initramfs.img', 200)
-        .http('/agent/plan', 404)
-        .after(301),
+    story: (s) => loadsAgent(throughScript(s).told('image')).http('/agent/plan', 404).after(301),
     verdicts: ['unknown'],
     says: 'Kernel and agent were loaded',
   },

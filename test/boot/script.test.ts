@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Plan } from '../../src/api/agent.ts';
+import { planOfScript } from '../../src/boot/capture-http.ts';
 import { renderScript, renderStartScript, type ScriptContext } from '../../src/boot/script.ts';
 import { safeText } from '../../src/boot/script-parts.ts';
 import { MAC } from '../service/peer.ts';
@@ -228,9 +229,19 @@ it('a kernel that the firmware refuses is followed by the signed agent, where th
 });
 
 it('one that waits to be approved boots the agent, which shows its code', () => {
-  const agent = renderScript(PLANS.wait, { ...context, bootsAgent: true });
+  const agent = renderScript(PLANS.wait, { ...context, boots: 'agent' });
   expect(agent).toContain('vmlinuz');
   expect(renderScript(PLANS.wait, context)).not.toContain('vmlinuz');
+});
+
+it('one on which the shell was chosen boots it by a word behind the kernel, which no signed program takes', () => {
+  const shell = renderScript(PLANS.wait, { ...context, boots: 'shell' });
+  expect(shell).toMatch(/^kernel .*\/vmlinuz .* peerboot\.shell \|\| goto failed$/m);
+  expect(planOfScript(shell)).toBe('shell');
+  for (const boots of ['agent', undefined] as const)
+    expect(renderScript(PLANS.image, { ...context, boots })).not.toContain('shell');
+  const uki = renderScript(PLANS.wait, { ...context, boots: 'shell', uki: 'peerboot-x64.signed.efi' });
+  expect(uki).not.toContain('peerboot.shell');
 });
 
 it('a long reason is folded between words, none of them lost', () => {

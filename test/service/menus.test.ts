@@ -129,6 +129,23 @@ it('gives an image that is allowed to the agent that the choice starts, once', a
   expect(peer.assignments.list()).toMatchObject([{ machine: machine.id, target: { image: 'till@2' } }]);
 });
 
+it('opens a shell where a rule allows it, whatever the agent would be told', async () => {
+  const peer = peerWith({ rules: [{ shell: true, entries: [] }], unknown: 'wait' });
+  const menu = await peer.script();
+  expect(menu).toMatch(/^item item\d+ Shell/m);
+  const script = await peer.script(peer.choice(menu, 'shell'));
+  expect(script).toMatch(/^kernel .* peerboot\.shell /m);
+  expect(script).toContain('the shell was chosen on its menu');
+  // An agent that is started from that shell is told the same as ever.
+  expect(peer.machines.checkIn('10.77.0.9', checkIn()).plan.kind).toBe('wait');
+  // The next boot shows the menu again; where no rule allows it, a guess does, too.
+  expect(await peer.script()).toContain('choose ');
+  const strict = peerWith();
+  const refused = await strict.script(strict.choice(await strict.script(), 'shell'));
+  expect(refused).toContain('choose ');
+  expect(refused).not.toContain('shell');
+});
+
 it('gives it to no agent that was running before, nor after another script, nor when it took too long', async () => {
   const rules = [{ images: ['till'] }];
   const peer = peerWith({ rules, unknown: 'wait' });

@@ -310,13 +310,18 @@ function receiptOf(machine: string, { image, name, ticket }: ImagePlan): Receipt
 
 /** A disk that this machine cannot boot from shall not be written: it would be found out only when the old one is gone. */
 function requireFirmware(
-  { name, version, firmwares = [] }: CatalogueImage,
-  { firmware, architecture }: MachineFacts,
+  { name, version, firmwares = [], unsigned = [] }: CatalogueImage,
+  { firmware, architecture, secureBoot }: MachineFacts,
 ): void {
   const own = firmware === 'bios' ? 'bios' : `uefi-${architecture}`;
-  if (firmwares.length === 0 || firmwares.some((one) => one === own)) return;
-  const what = `${name} ${version} boots on ${firmwares.join(' and ')}, and this machine is ${own}`;
-  throw new PeerbootError('PB-IMAGE-FIRMWARE', what);
+  if (firmwares.length > 0 && !firmwares.some((one) => one === own)) {
+    const what = `${name} ${version} boots on ${firmwares.join(' and ')}, and this machine is ${own}`;
+    throw new PeerbootError('PB-IMAGE-FIRMWARE', what);
+  }
+  if (secureBoot && unsigned.some((one) => one === own)) {
+    const what = `The boot program of ${name} ${version} is not signed, and this machine enforces Secure Boot`;
+    throw new PeerbootError('PB-IMAGE-UNSIGNED', what);
+  }
 }
 
 /** Image bytes that are read back in pieces; the withheld ends are read back when they are written. */

@@ -13,6 +13,8 @@ export const ImageTarget = z.object({
   storedBytes: z.number().int().nonnegative(),
   /** Of a disk image: what it boots on; absent when that could not be told. */
   firmwares: z.array(z.enum(BOOT_FIRMWARES)).max(BOOT_FIRMWARES.length).optional(),
+  /** Those of them for which its program bears no signature: firmware that enforces Secure Boot does not start it. */
+  unsigned: z.array(z.enum(BOOT_FIRMWARES)).max(BOOT_FIRMWARES.length).optional(),
   /** Of boot entries, and of nothing else. */
   boot: BootDescription.optional(),
 });

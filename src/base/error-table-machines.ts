@@ -65,6 +65,12 @@ export const MACHINE_ERRORS = {
     means: 'The signed catalogue has no image of the name and version that the plan names',
     remedy: 'Publish that version, or assign one of the images named in the message.',
   },
+  'PB-IMAGE-UNSIGNED': {
+    means:
+      'The image boots by a program without a signature, and the machine enforces Secure Boot; nothing was written',
+    remedy:
+      'Assign an image whose program in `EFI/BOOT` is signed (docs/images.md), or turn Secure Boot off in the firmware of the machine. If the firmware has been told to believe that very program, publish the image as a new version with `--firmware`.',
+  },
   'PB-NETWORK-DOWN': {
     means: 'No network card of the target got an address',
     remedy: 'Check the cable, the switch port and the DHCP server; the target tries again by itself.',

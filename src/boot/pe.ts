@@ -101,7 +101,7 @@ export function readSections(program: Uint8Array): readonly Placed[] {
   });
 }
 
-/** Is there an Authenticode signature in its certificate table? */
+/** Is there an Authenticode signature in its certificate table? The head of the program is enough. Throws when it is none. */
 export function isSigned(program: Uint8Array): boolean {
   return peHeader(program).view.getUint32(AT.certificates + 4, true) > 0;
 }

@@ -57,12 +57,20 @@ export async function images(options: ImagesOptions): Promise<void> {
         kind,
         formatBytes(imageBytes),
         colours.dim(`${formatBytes(storedBytes)} stored`),
-        colours.dim('boot' in more ? aboutEntry(more.boot) : (more.firmwares?.join(', ') ?? '')),
+        colours.dim('boot' in more ? aboutEntry(more.boot) : firmwaresText(more)),
       ]),
     );
     const kind = options.kind ?? 'image';
     console.log(rows.length === 0 ? colours.dim(`  no ${kind}`) : formatTable(rows));
   }
+}
+
+/** `bios, uefi-x64 (unsigned)`; empty when it cannot be told. */
+export function firmwaresText({
+  firmwares = [],
+  unsigned = [],
+}: Pick<CatalogueImage, 'firmwares' | 'unsigned'>): string {
+  return firmwares.map((one) => (unsigned.includes(one) ? `${one} (unsigned)` : one)).join(', ');
 }
 
 function aboutEntry({ title, firmwares, start, tool }: CatalogueBootEntry['boot']): string {

@@ -8,6 +8,7 @@ import { createPackPool } from '../io/pack-pool.ts';
 import { openTrustWriter } from '../io/trust-writer.ts';
 import { unzstd } from '../io/zstd.ts';
 import { type PublishSummary, publish } from '../service/publish.ts';
+import { firmwaresText } from './images.ts';
 import { describeEntry, type EntryFlags } from './publish-entry.ts';
 import { createProgressView } from './publish-progress.ts';
 import { colours, formatBytes, formatTable, printJson } from './terminal.ts';
@@ -105,8 +106,11 @@ function tell(
   console.log(`  Peers must be given ${trust.root} (--root), whose digest is\n  ${trust.fingerprint}`);
 }
 
-function bootsOn({ firmwares }: PublishSummary): string {
-  if (firmwares.length > 0) return firmwares.join(', ');
+function bootsOn({ firmwares, unsigned }: PublishSummary): string {
+  const text = firmwaresText({ firmwares: [...firmwares], unsigned: [...unsigned] });
+  if (unsigned.length > 0)
+    return `${text}; ${colours.yellow('not where Secure Boot is enforced')}: its program is not signed (docs/images.md)`;
+  if (text !== '') return text;
   return colours.dim('nothing that can be told from it, so every machine takes it (`--firmware` says it)');
 }
 

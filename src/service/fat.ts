@@ -1,8 +1,16 @@
-// FAT file systems (Microsoft's FAT32 specification 1.03, ECMA-107), as far as the names in a folder: what an EFI system partition has.
+// FAT file systems (Microsoft's FAT32 specification 1.03, ECMA-107), as far as the files in a folder: what an EFI system partition has.
 import { concatBytes, viewOf } from '../base/bytes.ts';
 
 /** Bytes of a disk or partition; undefined where it has none. */
 export type ReadAt = (offset: number, length: number) => Promise<Uint8Array | undefined>;
+
+export interface FatFile {
+  /** Short form, upper case: `BOOTX64.EFI`. */
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** Its first bytes, 4 KiB and more where it has them; fewer when the file system ends before. */
+  head(): Promise<Uint8Array>;
+}
 
 interface Fat {
   readonly bits: 12 | 16 | 32;
@@ -16,9 +24,7 @@ interface Fat {
   readonly clusters: number;
 }
 
-interface Entry {
-  /** Short form, upper case: `BOOTX64.EFI`. */
-  readonly name: string;
+interface Entry extends Pick<FatFile, 'name' | 'sizeBytes'> {
   readonly isFolder: boolean;
   readonly cluster: number;
 }
@@ -31,15 +37,16 @@ const LONG_NAME = 0x0f;
 const DELETED = 0xe5;
 /** A folder on the way to a boot program has a handful of entries; this many are looked at. */
 const MOST_FOLDER_BYTES = 64 * 1024;
+const HEAD_BYTES = 4096;
 
 /**
- * The names of the files in a folder, short and in upper case. Undefined when this is no FAT file system, or the folder is
- * not there: whatever the bytes are, reading ends and nothing is thrown.
+ * The files in a folder. Undefined when this is no FAT file system, or the folder is not there: whatever the bytes are, reading
+ * ends and nothing is thrown.
  */
 export async function fatFiles(
   read: ReadAt,
   folder: readonly string[],
-): Promise<readonly string[] | undefined> {
+): Promise<readonly FatFile[] | undefined> {
   const sector = await read(0, BOOT_SECTOR_BYTES);
   const fat = sector === undefined ? undefined : parseFat(sector);
   if (fat === undefined) return undefined;
@@ -49,7 +56,12 @@ export async function fatFiles(
     if (next === undefined) return undefined;
     entries = parseEntries(await chain(read, fat, next.cluster));
   }
-  return entries.filter(({ isFolder }) => !isFolder).map(({ name }) => name);
+  return entries
+    .filter(({ isFolder }) => !isFolder)
+    .map(({ name, sizeBytes, cluster }) => ({
+      ...{ name, sizeBytes },
+      head: async () => (await chain(read, fat, cluster, HEAD_BYTES)).subarray(0, sizeBytes),
+    }));
 }
 
 function parseFat(sector: Uint8Array): Fat | undefined {
@@ -87,11 +99,16 @@ function rootOf(read: ReadAt, fat: Fat): Promise<Uint8Array> {
   return read(fat.root, Math.min(fat.rootBytes, MOST_FOLDER_BYTES)).then((bytes) => bytes ?? NOTHING);
 }
 
-/** What lies in a chain of clusters, as far as it can be followed. */
-async function chain(read: ReadAt, fat: Fat, first: number): Promise<Uint8Array> {
+/** What lies in a chain of clusters, as far as it can be followed and until there is enough. */
+async function chain(
+  read: ReadAt,
+  fat: Fat,
+  first: number,
+  enoughBytes = MOST_FOLDER_BYTES,
+): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let cluster = first;
-  for (let bytes = 0; bytes < MOST_FOLDER_BYTES; bytes += fat.clusterBytes) {
+  for (let bytes = 0; bytes < enoughBytes; bytes += fat.clusterBytes) {
     // Two numbers are taken, so the first cluster is 2; what is no cluster ends the chain.
     if (cluster < 2 || cluster >= fat.clusters + 2) break;
     const part = await read(fat.data + (cluster - 2) * fat.clusterBytes, fat.clusterBytes);
@@ -126,6 +143,7 @@ function parseEntries(bytes: Uint8Array): readonly Entry[] {
       name: shortName(entry),
       isFolder: (attributes & FOLDER) !== 0,
       cluster: (view.getUint16(20, true) << 16) | view.getUint16(26, true),
+      sizeBytes: view.getUint32(28, true),
     });
   }
   return entries;

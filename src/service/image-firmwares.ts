@@ -1,7 +1,8 @@
-// On which firmware a disk image boots, as far as its boot sector and its EFI system partition tell.
+// On which firmware a disk image boots, and whether with Secure Boot, as far as its boot sector and its EFI system partition tell.
 import type { BootFirmware } from '../api/boot-entry.ts';
 import { isAllZero, viewOf } from '../base/bytes.ts';
 import { WireError } from '../base/errors.ts';
+import { isSigned } from '../boot/pe.ts';
 import { espOf, parseGpt, TABLE_BYTES } from '../imaging/layout.ts';
 import { fatFiles, type ReadAt } from './fat.ts';
 
@@ -23,24 +24,46 @@ interface Stretch {
   readonly length: number;
 }
 
-/** Empty when it cannot be told: no partition table, or a system partition without a program that we know. */
+export interface ImageFirmwares {
+  /** Empty when it cannot be told: no partition table, or a system partition without a program that we know. */
+  readonly firmwares: readonly BootFirmware[];
+  /** Those of them whose program bears no signature: with Secure Boot enforcing, they refuse it. */
+  readonly unsigned: readonly BootFirmware[];
+}
+
 export async function imageFirmwares(
   image: (offset: number, length: number) => Promise<Uint8Array>,
   imageBytes: number,
-): Promise<readonly BootFirmware[]> {
+): Promise<ImageFirmwares> {
   const start = await image(0, Math.min(TABLE_BYTES, imageBytes));
   const esp = systemPartition(start);
-  if (esp === 'unknown') return [];
+  if (esp === 'unknown') return { firmwares: [], unsigned: [] };
   const isBios = !isAllZero(start.subarray(0, BOOT_CODE_BYTES));
   const bios = isBios ? (['bios'] as const) : [];
-  if (esp === undefined) return bios;
+  if (esp === undefined) return { firmwares: bios, unsigned: [] };
   const read: ReadAt = async (offset, length) => {
     const isThere = offset + length <= esp.length && esp.offset + offset + length <= imageBytes;
     return isThere ? image(esp.offset + offset, length) : undefined;
   };
   const files = (await fatFiles(read, ['EFI', 'BOOT'])) ?? [];
-  const uefi = FALLBACKS.flatMap(([file, firmware]) => (files.includes(file) ? [firmware] : []));
-  return uefi.length === 0 ? [] : [...bios, ...uefi];
+  const uefi: BootFirmware[] = [];
+  const unsigned: BootFirmware[] = [];
+  for (const [name, firmware] of FALLBACKS) {
+    const file = files.find((one) => one.name === name);
+    if (file === undefined) continue;
+    uefi.push(firmware);
+    if (bearsNoSignature(await file.head())) unsigned.push(firmware);
+  }
+  return { firmwares: uefi.length === 0 ? [] : [...bios, ...uefi], unsigned };
+}
+
+/** False of what is no program, too: nobody can say that of it. */
+function bearsNoSignature(head: Uint8Array): boolean {
+  try {
+    return !isSigned(head);
+  } catch {
+    return false;
+  }
 }
 
 /** Where UEFI firmware looks; undefined when there is none, `unknown` when the disk has no table that we can read. */

@@ -20,7 +20,7 @@ import {
   isImageVersion,
   targetPath,
 } from '../chunk/names.ts';
-import { imageFirmwares } from './image-firmwares.ts';
+import { type ImageFirmwares, imageFirmwares } from './image-firmwares.ts';
 import { choosePredecessors, readTables } from './publish-known.ts';
 import { packImage } from './publish-pack.ts';
 import type { PublishPorts } from './publish-ports.ts';
@@ -29,13 +29,14 @@ export interface PublishRequest extends ImageName {
   readonly kind?: ContentKind;
   /** Of boot entries. */
   readonly boot?: BootDescription | undefined;
-  /** Of disk images: what they boot on; read from the image unless told. */
+  /** Of disk images: what they boot on, with Secure Boot, too; read from the image unless told. */
   readonly firmwares?: readonly BootFirmware[] | undefined;
   /** How much of the stored bytes may be of no use to a site that has no earlier version; 0.25: a quarter. */
   readonly maxWaste: number;
 }
 
-export interface PublishSummary extends PlanSummary {
+/** `firmwares` and `unsigned` are empty when they cannot be told, and of other content than disk images. */
+export interface PublishSummary extends PlanSummary, ImageFirmwares {
   /** False when the catalogue named exactly this image already. */
   readonly changed: boolean;
   /** Of `newBytes`, what an interrupted run had packed already. */
@@ -45,8 +46,6 @@ export interface PublishSummary extends PlanSummary {
   /** Stored bytes of both tables and the manifest. */
   readonly tableBytes: number;
   readonly manifest: Descriptor;
-  /** What the disk image boots on; empty when that cannot be told, or of other content. */
-  readonly firmwares: readonly BootFirmware[];
 }
 
 /**
@@ -79,11 +78,7 @@ export async function publish(request: PublishRequest, ports: PublishPorts): Pro
     const what = `${request.name}@${request.version} is published already, and starts in another way`;
     throw new PeerbootError('PB-VERSION-EXISTS', what);
   }
-  const told = request.firmwares;
-  if (existing !== undefined && told !== undefined && !isSameSet(existing.firmwares ?? [], told)) {
-    const what = `${request.name}@${request.version} is published already, and is signed for other firmware`;
-    throw new PeerbootError('PB-VERSION-EXISTS', what);
-  }
+  if (existing !== undefined && request.firmwares !== undefined) requireSame(existing, request.firmwares);
   const isWhole = existingTables?.chunks.every((row) => ports.tree.has(row)) ?? false;
   const otherImage = () =>
     new PeerbootError(
@@ -105,8 +100,8 @@ export async function publish(request: PublishRequest, ports: PublishPorts): Pro
   }
   ports.onProgress?.({ phase: 'signing', doneBytes: 0, totalBytes: 1 });
   const kept = await keepTables({ ...request, kind }, plan, ports);
-  const firmwares = await firmwaresOf(request, existing, ports);
-  addToCatalogue(kept, { boot: request.boot, firmwares }, ports);
+  const { firmwares, unsigned } = await firmwaresOf(request, existing, ports);
+  addToCatalogue(kept, { boot: request.boot, firmwares, unsigned }, ports);
   await ports.catalogue.commit();
   ports.tree.forget();
   return {
@@ -115,6 +110,7 @@ export async function publish(request: PublishRequest, ports: PublishPorts): Pro
     tableBytes: kept.tableBytes,
     manifest: kept.descriptor,
     firmwares,
+    unsigned,
     changed: existing?.manifest.digest !== kept.descriptor.digest,
   };
 }
@@ -173,10 +169,23 @@ async function firmwaresOf(
   { kind = 'image', firmwares }: PublishRequest,
   existing: CatalogueImage | undefined,
   { image }: PublishPorts,
-): Promise<readonly BootFirmware[]> {
-  if (kind !== 'image') return [];
-  const told = firmwares ?? existing?.firmwares;
-  return told ?? imageFirmwares((offset, length) => image.read(offset, length), image.imageBytes);
+): Promise<ImageFirmwares> {
+  if (kind !== 'image') return { firmwares: [], unsigned: [] };
+  if (firmwares !== undefined) return { firmwares, unsigned: [] };
+  if (existing?.firmwares !== undefined) {
+    return { firmwares: existing.firmwares, unsigned: existing.unsigned ?? [] };
+  }
+  return imageFirmwares((offset, length) => image.read(offset, length), image.imageBytes);
+}
+
+function requireSame(
+  { name, version, firmwares = [], unsigned = [] }: CatalogueImage,
+  told: readonly BootFirmware[],
+): void {
+  const isSame = isSameSet(firmwares, told);
+  if (isSame && unsigned.length === 0) return;
+  const but = isSame ? 'as one that Secure Boot does not start' : 'to boot on other firmware';
+  throw new PeerbootError('PB-VERSION-EXISTS', `${name}@${version} is published already, and signed ${but}`);
 }
 
 function isSameSet(one: readonly string[], other: readonly string[]): boolean {
@@ -185,7 +194,7 @@ function isSameSet(one: readonly string[], other: readonly string[]): boolean {
 
 function addToCatalogue(
   kept: Kept,
-  { boot, firmwares }: Pick<PublishRequest, 'boot'> & Pick<PublishSummary, 'firmwares'>,
+  { boot, firmwares, unsigned }: Pick<PublishRequest, 'boot'> & ImageFirmwares,
   { catalogue }: PublishPorts,
 ): void {
   const { kind, name, version, imageBytes, storedBytes } = kept.manifest;
@@ -195,6 +204,7 @@ function addToCatalogue(
     custom: {
       ...{ kind, name, version, imageBytes, storedBytes },
       ...(firmwares.length === 0 ? {} : { firmwares: [...firmwares] }),
+      ...(unsigned.length === 0 ? {} : { unsigned: [...unsigned] }),
       ...(boot === undefined ? {} : { boot }),
     },
   });

@@ -59,6 +59,8 @@ export function removeTrees(): void {
 export type Publishing = Omit<NonNullable<Parameters<typeof testImage>[1]>, 'name' | 'version'> & {
   /** What the catalogue says that it boots on. */
   readonly firmwares?: string[];
+  /** And on which of these not with Secure Boot. */
+  readonly unsigned?: string[];
 };
 
 export async function signedTree(plain: Uint8Array, publishing?: Publishing): Promise<SignedTree> {
@@ -75,7 +77,7 @@ export async function addImage(
   plain: Uint8Array,
   name: string,
   version: string,
-  { firmwares, ...publishing }: Publishing = {},
+  { firmwares, unsigned, ...publishing }: Publishing = {},
 ): Promise<TestImage> {
   const tree = join(folder, 'tree');
   const image = await testImage(plain, { name, version, sliceBytes: 60_000, ...publishing });
@@ -88,6 +90,7 @@ export async function addImage(
     custom: {
       ...{ kind: 'image', name, version, imageBytes, storedBytes },
       ...(firmwares === undefined ? {} : { firmwares }),
+      ...(unsigned === undefined ? {} : { unsigned }),
     },
   });
   await writer.commit();

@@ -4,7 +4,7 @@ import { equalBytes, isAllZero } from '../../src/base/bytes.ts';
 import { until } from '../support/until.ts';
 import { gptImage, removeTrees, type SignedTree, signedTree } from './content.ts';
 import { type LabPeer, startLabPeer } from './lab-peer.ts';
-import { closeDiskThreads, startTarget } from './target.ts';
+import { closeDiskThreads, startTarget, type TestTargetOptions } from './target.ts';
 
 const plain = gptImage(4 * 2 ** 20, 9);
 const peers: LabPeer[] = [];
@@ -14,31 +14,48 @@ afterAll(async () => {
   removeTrees();
 });
 
-async function targetOf(signed: SignedTree) {
+async function targetOf(signed: SignedTree, options: TestTargetOptions = {}) {
   const image = { name: 'small', version: '1' };
   const plan = { kind: 'image', image, disk: { allowNonBlank: false }, finish: 'reboot' } as const;
   const peer = await startLabPeer({ tree: signed.tree, plan });
   peers.push(peer);
-  return { peer, target: startTarget(peer, signed) };
+  return { peer, target: startTarget(peer, signed, options) };
 }
 
-it('refuses one for firmware of another kind before anything is written, and tells the boot host', async () => {
-  const { peer, target } = await targetOf(await signedTree(plain, { firmwares: ['bios', 'uefi-arm64'] }));
-  await until(() => peer.reports.some(({ failure }) => failure?.code === 'PB-IMAGE-FIRMWARE'), {
-    timeoutMs: 20_000,
-    what: 'the boot host hears of it',
-  });
-  expect(target.screens.at(-1)?.failure?.what).toBe(
+it.each([
+  [
+    'for firmware of another kind',
+    { firmwares: ['bios', 'uefi-arm64'] },
+    'PB-IMAGE-FIRMWARE',
     'small 1 boots on bios and uefi-arm64, and this machine is uefi-x64',
-  );
-  expect(isAllZero(target.disk())).toBe(true);
-  peer.plan = { kind: 'local-boot' };
-  await target.over;
-});
+  ],
+  [
+    'with an unsigned program where Secure Boot is enforced',
+    { firmwares: ['bios', 'uefi-x64'], unsigned: ['uefi-x64'] },
+    'PB-IMAGE-UNSIGNED',
+    'The boot program of small 1 is not signed, and this machine enforces Secure Boot',
+  ],
+])(
+  'refuses one %s before anything is written, and tells the boot host',
+  async (_, publishing, code, what) => {
+    const { peer, target } = await targetOf(await signedTree(plain, publishing), { secureBoot: true });
+    await until(() => peer.reports.some(({ failure }) => failure?.code === code), {
+      timeoutMs: 20_000,
+      what: 'the boot host hears of it',
+    });
+    expect(target.screens.at(-1)?.failure?.what).toBe(what);
+    expect(isAllZero(target.disk())).toBe(true);
+    peer.plan = { kind: 'local-boot' };
+    await target.over;
+  },
+);
 
-it('takes one for several kinds, of which its own is one', async () => {
-  const signed = await signedTree(plain, { firmwares: ['bios', 'uefi-x64'] });
-  const { target } = await targetOf(signed);
+it.each([
+  ['for several kinds, of which its own is one', ['uefi-arm64'], true],
+  ['with an unsigned program where Secure Boot is off', ['uefi-x64'], false],
+])('takes one %s', async (_, unsigned, secureBoot) => {
+  const signed = await signedTree(plain, { firmwares: ['bios', 'uefi-x64', 'uefi-arm64'], unsigned });
+  const { target } = await targetOf(signed, { secureBoot });
   await target.over;
   expect(equalBytes(target.disk(), signed.image.plain)).toBe(true);
 });

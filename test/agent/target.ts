@@ -32,6 +32,7 @@ export interface TestTargetOptions {
   /** Further boot hosts that answer when it looks for one. */
   readonly others?: readonly LabPeer[];
   readonly diskBytes?: number;
+  readonly secureBoot?: boolean;
   /** What is on the disk at first. */
   readonly content?: Uint8Array;
   readonly root?: Uint8Array;
@@ -96,7 +97,7 @@ export function startTarget(peer: LabPeer, signed: SignedTree, options: TestTarg
       facts: () => ({
         agentVersion: 'test',
         firmware: 'uefi',
-        secureBoot: false,
+        secureBoot: options.secureBoot ?? false,
         architecture: 'x64',
         memoryBytes: 2 ** 29,
         identity: { serial: 'T-1', macs: ['52:54:00:00:00:01'] },

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BuiltImage, ensureImage } from '../../images/build.ts';
 import { imageRecipe } from '../../images/recipe.ts';
-import { imageFirmwares } from '../../src/service/image-firmwares.ts';
+import { type ImageFirmwares, imageFirmwares } from '../../src/service/image-firmwares.ts';
 import { run } from '../../tools/run.ts';
 
 const MIB = 2 ** 20;
@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 /** As a publisher reads it. */
-async function firmwaresOf({ path, bytes }: BuiltImage): Promise<readonly string[]> {
+async function firmwaresOf({ path, bytes }: BuiltImage): Promise<ImageFirmwares> {
   const file = openSync(path, 'r');
   const read = async (offset: number, length: number) => {
     const into = new Uint8Array(length);
@@ -92,7 +92,7 @@ describe('the Debian image', () => {
       '/EFI/BOOT/mmx64.efi',
       '/EFI/debian/grub.cfg',
     ]);
-    expect(await firmwaresOf(image)).toEqual(['bios', 'uefi-x64']);
+    expect(await firmwaresOf(image)).toEqual({ firmwares: ['bios', 'uefi-x64'], unsigned: [] });
   });
 
   it('is believed by firmware with Secure Boot: shim by Microsoft, GRUB and kernel by Debian', async () => {
@@ -121,7 +121,7 @@ describe('the image for arm64', () => {
     expect(await run('sgdisk', ['--verify', path])).toContain('No problems found');
     const programs = await run('mdir', ['-b', '-i', `${path}@@2M`, '::EFI/BOOT']);
     expect(programs).toContain('BOOTAA64.EFI');
-    expect(await firmwaresOf(built)).toEqual(['uefi-arm64']);
+    expect(await firmwaresOf(built)).toEqual({ firmwares: ['uefi-arm64'], unsigned: [] });
     const menu = await run('mtype', ['-i', `${path}@@2M`, '::EFI/debian/grub.cfg']);
     expect(menu).toContain(`search.fs_uuid ${arm.ids.rootFileSystem} root`);
     const root = join(scratch, 'arm.ext4');

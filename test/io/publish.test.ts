@@ -8,6 +8,7 @@ import { seededRandom } from '../../src/base/random.ts';
 import { realStoreFs } from '../../src/io/chunk-files-durable.ts';
 import { openContentTree } from '../../src/io/content-tree.ts';
 import { digestOf } from '../../src/io/hash.ts';
+import { bootDisk, program } from '../support/boot-disk.ts';
 import { diskBytes } from '../support/image.ts';
 import { catalogueOf, publishInto, reassemble } from '../support/publish.ts';
 
@@ -83,6 +84,23 @@ describe('an image', () => {
     await expect(again(['bios'])).rejects.toMatchObject({ code: 'PB-VERSION-EXISTS' });
     for (const same of [['uefi-x64'] as ['uefi-x64'], undefined])
       expect((await again(same)).firmwares).toEqual(['uefi-x64']);
+  });
+
+  it('is signed with whether Secure Boot starts it, unless it is told what it boots on', async () => {
+    const bytes = await bootDisk({ table: 'mbr', programs: { 'BOOTX64 EFI': program(0) } });
+    const publishIt = (version: string, firmwares?: ['uefi-x64']) =>
+      publishInto(folder, bytes, { version, ...(firmwares === undefined ? {} : { firmwares }) });
+    const unsigned = { firmwares: ['uefi-x64'], unsigned: ['uefi-x64'] };
+    expect(await publishIt('1')).toMatchObject(unsigned);
+    expect(await publishIt('2', ['uefi-x64'])).toMatchObject({ ...unsigned, unsigned: [] });
+    expect(await publishIt('2')).toMatchObject({ ...unsigned, unsigned: [] });
+    expect(await publishIt('1')).toMatchObject(unsigned);
+    await expect(publishIt('1', ['uefi-x64'])).rejects.toMatchObject({ code: 'PB-VERSION-EXISTS' });
+    const signed = (await catalogueOf(folder)).map(({ version, unsigned }) => [version, unsigned]);
+    expect(signed).toEqual([
+      ['2', undefined],
+      ['1', ['uefi-x64']],
+    ]);
   });
 
   it('gives the same tree again, whatever the number of threads', async () => {

@@ -1,8 +1,8 @@
 // Frame of the cases that are about the agent: a small image, the agent booted directly, a peer and its CDN.
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureBootAssets } from '../../boot-assets/build.ts';
-import { type PublishedTree, publishTree } from './content.ts';
+import { type PublishedTree, publishInto, publishTree } from './content.ts';
 import { smallImage } from './disks.ts';
 import { type Lab, withLab } from './lab.ts';
 import { ADDRESSES } from './network.ts';
@@ -33,6 +33,19 @@ export function copyTree(lab: Lab, content: PublishedTree): string {
   return tree;
 }
 
+/** The content beside another image, in a tree of this case's own. */
+export async function withImage(
+  lab: Lab,
+  content: SmallContent,
+  image: { readonly name: string; readonly bytes: Uint8Array },
+): Promise<SmallContent> {
+  const tree = copyTree(lab, content);
+  const path = join(lab.folder, `${image.name}.raw`);
+  writeFileSync(path, image.bytes);
+  await publishInto({ image: path, name: image.name, version: '1', tree, keys: content.keys });
+  return { ...content, tree };
+}
+
 /** A slow line from head office, so that something can happen while the image is on its way. */
 export async function slowWan(lab: Lab, megabitsPerSecond: number): Promise<void> {
   await run('ip', [
@@ -56,21 +69,24 @@ export async function slowWan(lab: Lab, megabitsPerSecond: number): Promise<void
 }
 
 /**
- * Powers a machine on straight into kernel and agent: the way there is proved by the stories. With `httpBoot` its
- * firmware goes that way instead, by UEFI HTTP Boot into the agent as one program, when the peer has `--chain uki`.
+ * Powers a machine on straight into kernel and agent: the way there is proved by the stories. With `enrolled`, a certificate, it
+ * enforces Secure Boot and goes by UEFI HTTP Boot into the agent as one program, when the peer has `--chain uki` and signed assets.
  */
 export function bootAgent(
   lab: Lab,
   content: SmallContent,
-  options: { disk?: string; diskBytes?: number; httpBoot?: boolean } = {},
+  options: { disk?: string; diskBytes?: number; enrolled?: string } = {},
 ): Promise<Target> {
   const direct = {
     kernel: join(content.assets, 'vmlinuz'),
     initramfs: join(content.assets, 'initramfs.img'),
     commandLine: `peerboot.peer=http://${ADDRESSES.peer}:8067 console=tty0 console=ttyS0,115200 quiet`,
   };
-  const way: Pick<TargetOptions, 'firmware' | 'memoryMb' | 'direct'> =
-    options.httpBoot === true ? { firmware: 'httpboot', memoryMb: 768 } : { firmware: 'bios', direct };
+  const { enrolled } = options;
+  const way: Pick<TargetOptions, 'firmware' | 'http' | 'enrolled' | 'memoryMb' | 'direct'> =
+    enrolled === undefined
+      ? { firmware: 'bios', direct }
+      : { firmware: 'secureboot', http: true, enrolled: { db: enrolled }, memoryMb: 768 };
   return lab.powerOn({
     ...{ name: 'till-1', mac: MAC, diskBytes: options.diskBytes ?? DISK_BYTES },
     ...(options.disk === undefined ? {} : { disk: options.disk }),

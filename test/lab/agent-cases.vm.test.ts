@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseReceipt, RECEIPT_OFFSET } from '../../src/imaging/receipt.ts';
+import { bootDisk, program } from '../support/boot-disk.ts';
 import { until } from '../support/until.ts';
 import {
   bootAgent,
@@ -13,10 +14,12 @@ import {
   type SmallContent,
   slowWan,
   smallContent,
+  withImage,
   withLab,
 } from './agent-case.ts';
 import { usedDisk } from './disks.ts';
 import type { Cdn } from './parts.ts';
+import { signedAssets } from './signed-assets.ts';
 
 const MIB = 2 ** 20;
 let content: SmallContent;
@@ -119,13 +122,21 @@ describe.concurrent('the peer', () => {
 });
 
 describe.concurrent('the disk', () => {
-  it('is too small, after HTTP Boot straight into the agent: refused with its code, nothing written', () =>
+  it('would not start with Secure Boot enforcing, and is too small for another image: refused, nothing written', () =>
     withLab(async (lab) => {
-      const cdn = await lab.startCdn(content.tree);
-      const extra = ['--chain', 'uki'];
-      const peer = await lab.startPeer({ ...content, origins: [cdn.base], assign: IMAGE, extra });
-      const target = await bootAgent(lab, content, { diskBytes: 32 * MIB, httpBoot: true });
-      const failed = await peer.reached(MAC, 'failed', { timeoutMs: CASE_LIMIT_MS });
+      const unsigned = await bootDisk({ table: 'gpt', programs: { 'BOOTX64 EFI': program(0) } });
+      const both = await withImage(lab, content, { name: 'unsigned', bytes: unsigned });
+      const cdn = await lab.startCdn(both.tree);
+      const wish = { root: readFileSync(content.root), kernel: 'cloud' } as const;
+      const { folder, certificate } = await signedAssets(wish, join(lab.folder, 'assets'));
+      const host = { ...both, assets: folder, origins: [cdn.base], assign: 'unsigned' };
+      const peer = await lab.startPeer({ ...host, extra: ['--chain', 'uki'] });
+      const target = await bootAgent(lab, content, { diskBytes: 32 * MIB, enrolled: certificate });
+      const refused = await peer.reached(MAC, 'failed', { timeoutMs: CASE_LIMIT_MS });
+      expect(refused.code).toBe('PB-IMAGE-UNSIGNED');
+      const from = peer.process.log.lines.length;
+      await peer.command('assign', MAC, IMAGE);
+      const failed = await peer.reached(MAC, 'failed', { timeoutMs: CASE_LIMIT_MS, from });
       expect(failed.code).toBe('PB-DISK-TOO-SMALL');
       // The program names no peer: it has found this one by itself, without a script.
       expect(await peer.machines()).toMatchObject([{ chain: 'uki', boot: { verdict: 'booted' } }]);

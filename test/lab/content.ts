@@ -18,6 +18,8 @@ const SOURCES = ['../../src/chunk/', '../../src/service/', '../../src/io/'].map(
 export interface PublishedTree {
   /** Root of the static tree, ready for any web server. */
   readonly tree: string;
+  /** Folder of the keys that sign it. */
+  readonly keys: string;
   /** The TUF root that peers pin and agents carry. */
   readonly root: string;
   /** Stored bytes of all chunks, manifest and tables. */
@@ -54,22 +56,34 @@ function treeBytes(folder: string): number {
 /** A catalogue is good for 30 days: a tree is made anew in time. */
 const FRESH_MS = 14 * 86_400_000;
 
+/** Publishes a disk image with the real command. */
+export function publishInto(options: {
+  readonly image: string;
+  readonly name: string;
+  readonly version: string;
+  readonly tree: string;
+  readonly keys: string;
+}): Promise<string> {
+  const { image, name, version, tree, keys } = options;
+  const words = ['--name', name, '--version', version, '--to', tree, '--keys', keys, '--json'];
+  return run(process.execPath, [PEERBOOT, 'publish', image, ...words]);
+}
+
 /** A disk image published with the real command, once; two test files may ask for it at the same moment. */
 export async function publishTree(image: string, name: string, version: string): Promise<PublishedTree> {
   const { size, mtimeMs } = statSync(image);
   const period = Math.floor(Date.now() / FRESH_MS);
   const digest = recipeDigest([image, size, mtimeMs, name, version, formatKey(), period]);
   const home = await cached('lab-trees', digest, async (into) => {
-    await run(process.execPath, [
-      PEERBOOT,
-      'publish',
-      image,
-      ...['--name', name, '--version', version, '--to', join(into, 'tree')],
-      ...['--keys', join(into, 'keys'), '--json'],
-    ]);
+    await publishInto({ image, name, version, tree: join(into, 'tree'), keys: join(into, 'keys') });
   });
   const tree = join(home, 'tree');
-  return { tree, root: join(tree, 'catalogue', '1.root.json'), storedBytes: treeBytes(join(tree, 'chunks')) };
+  return {
+    tree,
+    keys: join(home, 'keys'),
+    root: join(tree, 'catalogue', '1.root.json'),
+    storedBytes: treeBytes(join(tree, 'chunks')),
+  };
 }
 
 /** Everything for the whole story: minutes on a new machine, a second or two when it is all in the cache. */

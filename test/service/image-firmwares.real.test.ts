@@ -22,14 +22,24 @@ it.each([
   const tool = (name: string, ...rest: string[]) => execFileSync(name, ['-i', path, ...rest]);
   tool('mmd', '::EFI', '::EFI/BOOT', '::EFI/Microsoft Windows');
   const source = join(folder, 'program');
-  writeFileSync(source, 'MZ');
+  writeFileSync(source, Buffer.alloc(70_000, 'MZ'));
   // Many with long names first: the folder grows over several clusters.
-  for (let i = 0; i < 40; i++) tool('mcopy', source, `::EFI/BOOT/a language file ${i}.txt`);
+  const small = join(folder, 'text');
+  writeFileSync(small, 'MZ');
+  for (let i = 0; i < 40; i++) tool('mcopy', small, `::EFI/BOOT/a language file ${i}.txt`);
   tool('mcopy', source, '::EFI/BOOT/bootx64.efi');
   const bytes = readFileSync(path);
   const read = async (offset: number, length: number) =>
     offset + length <= bytes.length ? bytes.subarray(offset, offset + length) : undefined;
   const files = await fatFiles(read, ['EFI', 'BOOT']);
   expect(files).toHaveLength(41);
-  expect(files?.at(-1)).toBe('BOOTX64.EFI');
+  const last = files?.at(-1);
+  expect(last).toMatchObject({ name: 'BOOTX64.EFI', sizeBytes: 70_000 });
+  const head = await last?.head();
+  expect(head?.length).toBeGreaterThanOrEqual(4_096);
+  expect(
+    readFileSync(source)
+      .subarray(0, head?.length)
+      .equals(head as Uint8Array),
+  ).toBe(true);
 });

@@ -1,70 +1,16 @@
-// What a disk image says that it boots on: tables, boot code and system partitions made by hand.
+// What a disk image says that it boots on, and whether with Secure Boot: tables, boot code and system partitions made by hand.
 import { describe, expect, it } from 'vitest';
-import { fromText, viewOf } from '../../src/base/bytes.ts';
-import { crc32 } from '../../src/imaging/crc32.ts';
-import { ESP_TYPE } from '../../src/imaging/layout.ts';
+import { fromText } from '../../src/base/bytes.ts';
 import { imageFirmwares } from '../../src/service/image-firmwares.ts';
-import { fatVolume } from '../support/fat-volume.ts';
+import { type BootDisk, bootDisk, program } from '../support/boot-disk.ts';
 
 const SECTOR = 512;
-const FIRST = 2048;
 
-interface Disk {
-  readonly table: 'gpt' | 'mbr' | 'none';
-  /** In the system partition; undefined: there is none. */
-  readonly programs?: readonly string[];
-  readonly bootCode?: boolean;
-  readonly change?: (start: Uint8Array) => void;
+async function bootOf(disk: BootDisk) {
+  const bytes = await bootDisk(disk);
+  return imageFirmwares(async (offset, length) => bytes.slice(offset, offset + length), bytes.length);
 }
-
-async function firmwaresOf({ table, programs, bootCode = false, change }: Disk) {
-  const volume = programs === undefined ? undefined : fatVolume({ bits: 16, programs });
-  const sectors = (volume?.bytes ?? SECTOR) / SECTOR;
-  const start = new Uint8Array(64 * SECTOR);
-  if (bootCode) start.set([0xeb, 0x63, 0x90]);
-  if (table !== 'none') viewOf(start).setUint16(510, 0xaa55, true);
-  if (table === 'mbr') writeMbr(start, volume === undefined ? 0x83 : 0xef, sectors);
-  if (table === 'gpt') {
-    writeMbr(start, 0xee, sectors);
-    writeGpt(start, volume !== undefined, sectors);
-  }
-  change?.(start);
-  return imageFirmwares(
-    async (offset, length) => {
-      if (offset >= FIRST * SECTOR)
-        return (await volume?.read(offset - FIRST * SECTOR, length)) as Uint8Array;
-      const bytes = new Uint8Array(length);
-      bytes.set(start.subarray(offset, offset + length));
-      return bytes;
-    },
-    (FIRST + sectors) * SECTOR,
-  );
-}
-
-function writeMbr(start: Uint8Array, type: number, sectors: number): void {
-  const view = viewOf(start);
-  view.setUint8(446 + 16 + 4, type);
-  view.setUint32(446 + 16 + 8, FIRST, true);
-  view.setUint32(446 + 16 + 12, sectors, true);
-}
-
-function writeGpt(start: Uint8Array, hasEsp: boolean, sectors: number): void {
-  const entries = start.subarray(2 * SECTOR, 3 * SECTOR);
-  if (hasEsp) entries.set(ESP_TYPE);
-  else entries.fill(7, 0, 16);
-  entries.fill(9, 16, 32);
-  viewOf(entries).setUint32(32, FIRST, true);
-  viewOf(entries).setUint32(40, FIRST + sectors - 1, true);
-  const header = start.subarray(SECTOR, SECTOR + 92);
-  header.set(fromText('EFI PART'));
-  const view = viewOf(header);
-  view.setUint32(12, 92, true);
-  view.setUint32(72, 2, true);
-  view.setUint32(80, 4, true);
-  view.setUint32(84, 128, true);
-  view.setUint32(88, crc32(entries), true);
-  view.setUint32(16, crc32(header), true);
-}
+const firmwaresOf = async (disk: BootDisk) => (await bootOf(disk)).firmwares;
 
 const X64 = 'BOOTX64 EFI';
 const ARM64 = 'BOOTAA64EFI';
@@ -116,6 +62,23 @@ describe('a disk image says what it boots on', () => {
       change: (start: Uint8Array) => start.fill(0xff, 470, 474),
     } as const;
     expect(await firmwaresOf(beyond)).toEqual([]);
-    expect(await imageFirmwares(async () => new Uint8Array(0), 0)).toEqual([]);
+    expect(await imageFirmwares(async () => new Uint8Array(0), 0)).toEqual({ firmwares: [], unsigned: [] });
+  });
+});
+
+describe('and whether firmware with Secure Boot starts it', () => {
+  const programs = (x64: Uint8Array, arm64: Uint8Array) => ({ [X64]: x64, [ARM64]: arm64 });
+  it.each([
+    ['signed for both', programs(program(1_480), program(1_480)), []],
+    ['for one of them', programs(program(1_480), program(0)), ['uefi-arm64']],
+    ['for none', programs(program(0), program(0)), ['uefi-x64', 'uefi-arm64']],
+    [
+      'not to be told: no program, or one that is cut off',
+      programs(fromText('MZ'), program(0).subarray(0, 200)),
+      [],
+    ],
+  ] as const)('%s', async (_, files, unsigned) => {
+    const disk = { table: 'gpt', programs: files, bootCode: true } as const;
+    expect(await bootOf(disk)).toEqual({ firmwares: ['bios', 'uefi-x64', 'uefi-arm64'], unsigned });
   });
 });

@@ -14,8 +14,8 @@ export interface FatVolume {
 
 export interface FatOptions {
   readonly bits: 12 | 16 | 32;
-  /** In `EFI/BOOT`, as `BOOTX64 EFI`. */
-  readonly programs: readonly string[];
+  /** In `EFI/BOOT`, as `BOOTX64 EFI`; with what is in them. */
+  readonly programs: readonly string[] | Readonly<Record<string, Uint8Array>>;
   /** Deleted, long and label entries before them: more than one cluster of them. */
   readonly clutter?: boolean;
 }
@@ -23,6 +23,7 @@ export interface FatOptions {
 /** As many clusters of one sector as the kind needs at least; two tables. */
 const CLUSTERS = { 12: 4_000, 16: 5_000, 32: 66_000 } as const;
 const END = 0x0fff_ffff;
+const EMPTY = new Uint8Array(0);
 
 /** `EFI` and `EFI/BOOT`, and in the latter the programs. */
 export function fatVolume({ bits, programs, clutter = false }: FatOptions): FatVolume {
@@ -70,6 +71,11 @@ export function fatVolume({ bits, programs, clutter = false }: FatOptions): FatV
     const place = reserved * SECTOR + byte;
     return sector(Math.floor(place / SECTOR)).subarray(place % SECTOR);
   };
+  const link = (chain: readonly number[]): void => {
+    chain.forEach((cluster, i) => {
+      if (cluster !== 0) setNext(cluster, chain[i + 1] ?? END);
+    });
+  };
   /** The folder's sectors in order; 0 stands for the fixed root of FAT12 and FAT16. */
   const writeFolder = (chain: readonly number[], entries: readonly Uint8Array[]): void => {
     entries.forEach((entry, i) => {
@@ -77,16 +83,30 @@ export function fatVolume({ bits, programs, clutter = false }: FatOptions): FatV
       const where = cluster === 0 ? root : data + cluster - 2;
       sector(where).set(entry, (i * ENTRY) % SECTOR);
     });
+    link(chain);
+  };
+  const writeChain = (chain: readonly number[], bytes: Uint8Array): void => {
     chain.forEach((cluster, i) => {
-      if (cluster !== 0) setNext(cluster, chain[i + 1] ?? END);
+      sector(data + cluster - 2).set(bytes.subarray(i * SECTOR, (i + 1) * SECTOR));
     });
+    link(chain);
   };
 
   writeFolder([bits === 32 ? 2 : 0], [fatEntry('PEERBOOT   ', 0x08, 0), fatEntry('EFI        ', FOLDER, 3)]);
   writeFolder([3], [fatEntry('BOOT       ', FOLDER, 5), fatEntry('BOOT       ', 0, 9)]);
   const junk = clutter ? Array.from({ length: 21 }, (_, i) => CLUTTER[i % 3] as Uint8Array) : [];
   // With a gap, as folders that grew have; FAT12 reads odd and even numbers in two ways.
-  writeFolder(clutter ? [5, 8] : [5], [...junk, ...programs.map((name) => fatEntry(name, 0x20, 20))]);
+  let free = 20;
+  const files = Array.isArray(programs)
+    ? programs.map((name) => [name, EMPTY] as const)
+    : Object.entries(programs);
+  const entries = files.map(([name, bytes]) => {
+    const chain = Array.from({ length: Math.ceil(bytes.length / SECTOR) }, (_, i) => free + 2 * i).reverse();
+    free += 2 * chain.length;
+    writeChain(chain, bytes);
+    return fatEntry(name, 0x20, chain[0] ?? 0, bytes.length);
+  });
+  writeFolder(clutter ? [5, 8] : [5], [...junk, ...entries]);
 
   return {
     bytes: total * SECTOR,
@@ -107,12 +127,13 @@ export function fatVolume({ bits, programs, clutter = false }: FatOptions): FatV
   };
 }
 
-function fatEntry(name: string, attributes: number, cluster: number): Uint8Array {
+function fatEntry(name: string, attributes: number, cluster: number, sizeBytes = 0): Uint8Array {
   const entry = new Uint8Array(ENTRY);
   entry.set(fromText(name));
   entry[11] = attributes;
   viewOf(entry).setUint16(20, cluster >>> 16, true);
   viewOf(entry).setUint16(26, cluster & 0xffff, true);
+  viewOf(entry).setUint32(28, sizeBytes, true);
   return entry;
 }
 

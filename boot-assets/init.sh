@@ -25,6 +25,13 @@ done
 
 [ -d /sys/firmware/efi ] && mount -t efivarfs -o nosuid,nodev,noexec efivarfs /sys/firmware/efi/efivars
 
+# On a till's serial line may hang a scale or a printer: what it says is no command.
+is_wanted() {
+  echo 'Type "shell" to open it on this line.'
+  while read -r word; do [ "$word" = shell ] && return 0; done
+  return 1
+}
+
 # Chosen on a menu that offers it, on each console; docs/security.md says why that opens no way that was shut.
 if grep -qw peerboot.shell /proc/cmdline; then
   for console in $(cat /sys/class/tty/console/active); do
@@ -33,6 +40,7 @@ if grep -qw peerboot.shell /proc/cmdline; then
       printf '\n%s\n%s\n%s\n' "A shell in the agent's system: nothing is written unless you do it." \
         '  exit                      restarts the machine' \
         '  node /peerboot/agent.mjs  joins the network and asks the boot host what to do'
+      [ "$console" = tty1 ] || is_wanted || exit
       PS1='peerboot# ' setsid -c sh -i
       reboot -f
     } < "/dev/$console" > "/dev/$console" 2>&1 &

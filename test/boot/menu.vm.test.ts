@@ -181,6 +181,8 @@ describe.concurrent('the menu', () => {
     const { screen, served, shows, press, type } = await powerOn({ shell: true });
     await shows('Shell: look around');
     press('down', 'down', 'ret');
+    await shows('Type "shell"');
+    type('+  1.250 kg\nreboot -f\nshell\n');
     await shows('peerboot# ');
     type('echo $((6 * 7)) $(cat /sys/class/dmi/id/product_serial)\n');
     await shows('42 SN-1');

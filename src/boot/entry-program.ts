@@ -23,8 +23,11 @@ export function firmwaresOf(head: Uint8Array): BootFirmware[] {
   return efi === undefined ? firmwares : [...firmwares, efi];
 }
 
-/** The file that decides which firmwares an entry fits; none for CDs, which carry programs of several. */
-export function decidingFile(start: EntryStart): string | undefined {
+/** Starts by a program; a CD or disk has programs of several firmwares inside. */
+export type ProgramStart = Exclude<EntryStart, { way: 'iso' }>;
+
+/** The file that decides which firmwares an entry fits. */
+export function decidingFile(start: ProgramStart): string {
   switch (start.way) {
     case 'linux':
       return start.kernel;
@@ -32,13 +35,10 @@ export function decidingFile(start: EntryStart): string | undefined {
       return start.program;
     case 'wimboot':
       return start.wimboot;
-    case 'iso':
-      return undefined;
   }
 }
 
 /** Which firmwares an entry fits; `head` is of its deciding file. A UEFI program is nothing to a BIOS, whatever it looks like. */
-export function entryFirmwares(start: EntryStart, head: Uint8Array): BootFirmware[] {
-  if (start.way === 'iso') return ['bios', 'uefi-x64'];
+export function entryFirmwares(start: ProgramStart, head: Uint8Array): BootFirmware[] {
   return firmwaresOf(head).filter((firmware) => start.way !== 'efi' || firmware !== 'bios');
 }

@@ -1,5 +1,5 @@
 // What makes files a boot entry: from the flags of `peerboot publish --kind boot-entry` and the files themselves to its description.
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   BootDescription,
@@ -14,6 +14,7 @@ import { safeText } from '../boot/script-parts.ts';
 import { ROOT_PATH } from '../chunk/archive.ts';
 import { fileSpans } from '../chunk/archive-spans.ts';
 import { scanFolder } from '../io/folder-scan.ts';
+import { driveFirmwares } from '../service/drive-firmwares.ts';
 
 export const BOOT_WORDS = ['linux', 'efi', 'iso', 'wimboot', 'memtest'] as const;
 
@@ -34,7 +35,7 @@ export interface EntryFlags {
 }
 
 /** Throws PB-BOOT-ENTRY-INVALID, and what scanning a folder throws. */
-export function describeEntry(path: string, name: string, flags: EntryFlags): BootDescription {
+export async function describeEntry(path: string, name: string, flags: EntryFlags): Promise<BootDescription> {
   const scan = scanFolder(path);
   const isFolder = scan.entries[0]?.entry.path === ROOT_PATH;
   const files: EntryFile[] = fileSpans(scan.entries.map(({ entry }) => entry));
@@ -48,7 +49,8 @@ export function describeEntry(path: string, name: string, flags: EntryFlags): Bo
   const title = flags.title ?? (flags.boot === 'memtest' ? 'Memory test' : name);
   if (safeText(title) !== title)
     throw invalid(`${JSON.stringify(title)} has letters that boot screens cannot show`);
-  const firmwares = flags.firmware ?? firmwaresFrom(start, isFolder ? scan.root : undefined, scan.root);
+  const fileOf = (file: string) => (isFolder ? join(scan.root, file) : scan.root);
+  const firmwares = flags.firmware ?? (await firmwaresFrom(start, fileOf));
   const tool = flags.tool === true || flags.boot === 'memtest';
   const padded = files.map((file) => (isInitrd(start, file) ? wholeWords(file) : file));
   const described = BootDescription.safeParse({ title, firmwares, tool, start, files: padded });
@@ -100,26 +102,43 @@ function startOf(flags: EntryFlags, only: string | undefined): EntryStart {
   }
 }
 
-function firmwaresFrom(start: EntryStart, folder: string | undefined, only: string): BootFirmware[] {
-  const file = decidingFile(start);
-  const head =
-    file === undefined ? new Uint8Array(0) : headOf(folder === undefined ? only : join(folder, file));
-  const firmwares = entryFirmwares(start, head);
+async function firmwaresFrom(
+  start: EntryStart,
+  fileOf: (path: string) => string,
+): Promise<readonly BootFirmware[]> {
+  const name = start.way === 'iso' ? start.iso : decidingFile(start);
+  const { firmwares, why = 'nothing in it boots that is known here' } = await reading(fileOf(name), (file) =>
+    start.way === 'iso'
+      ? driveFirmwares(async (offset, length) => file.read(offset, length), file.sizeBytes)
+      : { firmwares: entryFirmwares(start, file.read(0, HEAD_BYTES)) },
+  );
   if (firmwares.length > 0) return firmwares;
-  throw invalid(`${file} is no program that is known here; say with --firmware what can start it`);
+  throw invalid(`${name}: ${why}; say with --firmware what can start it`);
 }
 
-function headOf(path: string): Uint8Array {
-  const bytes = new Uint8Array(HEAD_BYTES);
+interface OpenFile {
+  readonly sizeBytes: number;
+  /** Fewer bytes at its end. */
+  read(offset: number, length: number): Uint8Array;
+}
+
+async function reading<T>(path: string, use: (file: OpenFile) => T | Promise<T>): Promise<T> {
+  let fd: number | undefined;
   try {
-    const fd = openSync(path, 'r');
-    try {
-      return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0));
-    } finally {
-      closeSync(fd);
-    }
+    fd = openSync(path, 'r');
+    const from = fd;
+    return await use({
+      sizeBytes: fstatSync(fd).size,
+      read(offset, length) {
+        const bytes = new Uint8Array(length);
+        return bytes.subarray(0, readSync(from, bytes, 0, length, offset));
+      },
+    });
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).syscall === undefined) throw cause;
     throw invalid(`${path} cannot be read: ${(cause as Error).message}`);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }
 

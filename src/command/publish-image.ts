@@ -28,7 +28,7 @@ export async function publishImage(path: string, flags: PublishFlags): Promise<P
   const { kind, name, version } = flags;
   const json = flags.json === true;
   const started = performance.now();
-  const boot = kind === 'boot-entry' ? describeEntry(path, name, flags) : undefined;
+  const boot = kind === 'boot-entry' ? await describeEntry(path, name, flags) : undefined;
   const pool = createPackPool();
   try {
     const opened = kind === 'image' ? undefined : pool.openPackage(path);

@@ -45,16 +45,22 @@ export async function imageFirmwares(
     const isThere = offset + length <= esp.length && esp.offset + offset + length <= imageBytes;
     return isThere ? image(esp.offset + offset, length) : undefined;
   };
+  const uefi = await fallbackPrograms(read);
+  return { ...uefi, firmwares: uefi.firmwares.length === 0 ? [] : [...bios, ...uefi.firmwares] };
+}
+
+/** What firmware without a boot entry finds in this FAT file system. */
+export async function fallbackPrograms(read: ReadAt): Promise<ImageFirmwares> {
   const files = (await fatFiles(read, ['EFI', 'BOOT'])) ?? [];
-  const uefi: BootFirmware[] = [];
+  const firmwares: BootFirmware[] = [];
   const unsigned: BootFirmware[] = [];
   for (const [name, firmware] of FALLBACKS) {
     const file = files.find((one) => one.name === name);
     if (file === undefined) continue;
-    uefi.push(firmware);
+    firmwares.push(firmware);
     if (bearsNoSignature(await file.head())) unsigned.push(firmware);
   }
-  return { firmwares: uefi.length === 0 ? [] : [...bios, ...uefi], unsigned };
+  return { firmwares, unsigned };
 }
 
 /** False of what is no program, too: nobody can say that of it. */

@@ -24,7 +24,7 @@ export async function publishEntry(folder: string, { path, name, version = '1', 
     kind: 'boot-entry',
     name,
     version,
-    boot: describeEntry(path, name, flags),
+    boot: await describeEntry(path, name, flags),
   });
 }
 

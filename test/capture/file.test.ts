@@ -23,7 +23,10 @@ function read(bytes: Uint8Array): CaptureFile {
 }
 
 /** Little- or big-endian fields of so many bytes each. */
-function fields(little: boolean, ...values: readonly [size: 1 | 2 | 4, value: number][]): Uint8Array {
+function fields(
+  little: boolean,
+  ...values: readonly (readonly [size: 1 | 2 | 4, value: number])[]
+): Uint8Array {
   const bytes = new Uint8Array(values.reduce((sum, [size]) => sum + size, 0));
   const view = new DataView(bytes.buffer);
   let at = 0;
@@ -108,6 +111,25 @@ describe('the same frames', () => {
     expect(last).toMatchObject({ number: 13, wireBytes: 60, atMs: original.at(-1)?.atMs });
     expect(last?.bytes).toHaveLength(40);
     expect(frames(concatBytes([next([]), simple]))).toMatchObject([{ number: 1, atMs: 0 }]);
+  });
+
+  it('an interface whose options end without a resolution counts microseconds', () => {
+    // A name first, of three letters and one of padding; whatever stands behind the end is no option.
+    const name = [
+      [2, 2],
+      [2, 3],
+      [4, 0x306874],
+    ] as const;
+    const end = [
+      [2, 0],
+      [2, 0],
+      [2, 9],
+      [2, 1],
+      [4, 3],
+    ] as const;
+    const device = block(true, 1, fields(true, [2, 1], [2, 0], [4, 0], ...name, ...end));
+    const packet = block(true, 6, fields(true, [4, 1], [4, 0], [4, 7000], [4, 0], [4, 0]));
+    expect(frames(concatBytes([next([]), device, packet]))).toMatchObject([{ atMs: 7 }]);
   });
 
   it('obsolete packet blocks name their interface in two bytes, and how many were dropped', () => {

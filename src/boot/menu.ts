@@ -50,6 +50,8 @@ export interface MenuFacts {
   readonly entries: readonly CatalogueBootEntry[];
   /** Is there an agent to boot? Without one nothing can be imaged. */
   readonly hasAgent: boolean;
+  /** Does its firmware refuse what nobody signed? As far as is known. */
+  readonly secureBoot: boolean;
   /** It is given the agent as one signed program: its command line is part of that, so no script opens a shell. */
   readonly isSealed: boolean;
 }
@@ -85,7 +87,8 @@ export function menuFor(facts: MenuFacts): Menu | undefined {
 
 type Offered = Extract<MenuItem, { id: string }> | { readonly what: string; readonly why: string };
 
-function* imagesOf(rule: MenuRule, { decision, firmware, hasAgent, images }: MenuFacts): Generator<Offered> {
+function* imagesOf(rule: MenuRule, facts: MenuFacts): Generator<Offered> {
+  const { decision, firmware, hasAgent, images, secureBoot } = facts;
   const allowed = pick(images, rule.images ?? []);
   // Whoever is waiting to be approved may say which one it shall be: that alone gives nothing.
   const wished = decision.unapproved === true ? pick(images, ['*']) : [];
@@ -94,11 +97,13 @@ function* imagesOf(rule: MenuRule, { decision, firmware, hasAgent, images }: Men
   }
   const ownDisk = decision.assignment?.target.kind === 'local-boot';
   for (const image of [...allowed, ...wished.filter((one) => !allowed.includes(one))]) {
-    const { name, version, firmwares = [] } = image;
+    const { name, version, firmwares = [], unsigned = [] } = image;
     const id = `image:${name}@${version}`;
     if (!hasAgent) yield { what: id, why: NO_AGENT };
     else if (firmware !== undefined && firmwares.length > 0 && !firmwares.includes(firmware))
       yield { what: id, why: isForOthers(firmwares, firmware) };
+    else if (secureBoot && firmware !== undefined && unsigned.includes(firmware))
+      yield { what: id, why: 'its boot program is not signed, and this machine enforces Secure Boot' };
     else if (ownDisk) yield { what: id, why: 'an administrator assigned this machine its own disk' };
     else {
       const outright = allowed.includes(image);

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Assignment } from '../api/machines.ts';
 import { ROUTES } from '../api/routes.ts';
+import type { Mac } from '../base/addresses.ts';
 import { isPeerbootError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { FileSource } from '../chunk/ports.ts';
@@ -253,6 +254,7 @@ async function start(config: Config, version: string, log: Log, undo: Undo): Pro
     bootEntries: () => catalogue.bootEntries(),
     files: entries,
     assignments,
+    enforcesSecureBoot: (macs) => macs.some((mac) => firmware.enforcesSecureBoot(mac as Mac)),
     random: (count) => randomBytes(count),
     clock,
     timers,

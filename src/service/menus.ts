@@ -26,6 +26,8 @@ export interface MenusOptions {
   readonly bootEntries: () => readonly CatalogueBootEntry[];
   readonly files: BootEntries;
   readonly assignments: Assignments;
+  /** Was a machine with one of these cards seen to enforce Secure Boot? */
+  readonly enforcesSecureBoot: (macs: readonly string[]) => boolean;
   /** Fit for secrets. */
   readonly random: RandomBytes;
   readonly clock: Clock;
@@ -182,8 +184,10 @@ export function createMenus(options: MenusOptions): Menus {
     if (!on) return undefined;
     const { rules } = options;
     const [images, entries] = [options.images(), options.bootEntries()];
-    const isSealed = machine.chain === 'signed-ipxe';
-    return menuFor({ decision, hasAgent, machine, firmware, rules, images, entries, isSealed });
+    const secureBoot = options.enforcesSecureBoot(machine.identity.macs);
+    // What is not signed does not start then, whatever loads it.
+    const isSealed = secureBoot || machine.chain === 'signed-ipxe';
+    return menuFor({ decision, hasAgent, machine, firmware, rules, images, entries, isSealed, secureBoot });
   };
 
   return {

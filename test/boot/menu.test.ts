@@ -10,7 +10,7 @@ import {
   type EntryStart,
   startFiles,
 } from '../../src/api/boot-entry.ts';
-import type { CatalogueBootEntry } from '../../src/api/catalogue.ts';
+import type { CatalogueBootEntry, CatalogueImage } from '../../src/api/catalogue.ts';
 import { planOfScript } from '../../src/boot/capture-http.ts';
 import { type MenuFacts, type MenuRule, MOST_ITEMS, menuFirmware, menuFor } from '../../src/boot/menu.ts';
 import { planFor } from '../../src/boot/plan.ts';
@@ -60,6 +60,7 @@ function menu(
     rules: [],
     hasAgent: true,
     isSealed: false,
+    secureBoot: false,
     firmware: 'bios',
     machine: MACHINE,
   };
@@ -133,6 +134,23 @@ describe('on the menu', () => {
     ]);
     // Which firmware it is, the agent sees: it writes nothing that does not boot.
     expect(ids(menu({ ...facts, firmware: undefined }))).toContain('image:uefi@1');
+  });
+
+  it('are no images that its Secure Boot does not start', () => {
+    const uefi: CatalogueImage = {
+      ...image('uefi', '1'),
+      firmwares: ['bios', 'uefi-x64'],
+      unsigned: ['uefi-x64'],
+    };
+    const facts = { rules: [{ images: ['*'], entries: [] }], images: [uefi, image('untold', '1')] };
+    const built = menu({ ...facts, firmware: 'uefi-x64', secureBoot: true });
+    expect(ids(built)).toEqual(['local', 'image:untold@1']);
+    expect(built?.leftOut).toMatchObject([
+      { what: 'image:uefi@1', why: expect.stringContaining('not signed') },
+    ]);
+    expect(ids(menu({ ...facts, firmware: 'uefi-x64' }))).toContain('image:uefi@1');
+    expect(ids(menu({ ...facts, secureBoot: true }))).toContain('image:uefi@1');
+    expect(ids(menu({ ...facts, firmware: undefined, secureBoot: true }))).toContain('image:uefi@1');
   });
 
   it('is a shell, last, only where a rule says so', () => {

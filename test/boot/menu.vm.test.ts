@@ -85,6 +85,7 @@ async function powerOn({ hasDisk = false, shell = false }: Given = {}) {
     bootEntries: () => entries.all,
     files: entries.entries,
     assignments: peer.assignments,
+    enforcesSecureBoot: () => false,
     random: seededBytes(),
     clock: peer.clock,
     timers: systemTimers,

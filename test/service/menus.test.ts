@@ -43,6 +43,7 @@ function peerWith({ unknown = 'local', read = async () => new Uint8Array(1), ...
       ...parts.assignments,
       put: (assignment) => peer.assignments.put(assignment),
     },
+    enforcesSecureBoot: () => false,
     random: seededBytes(),
     clock: parts.clock,
     timers: systemTimers,
@@ -140,6 +141,8 @@ it('opens a shell where a rule allows it, whatever the agent would be told', asy
   expect(peer.machines.checkIn('10.77.0.9', checkIn()).plan.kind).toBe('wait');
   // The next boot shows the menu again; where no rule allows it, a guess does, too.
   expect(await peer.script()).toContain('choose ');
+  const sealed = peerWith({ rules: [{ shell: true }], enforcesSecureBoot: (macs) => macs.includes(MAC) });
+  expect(await sealed.script()).not.toContain('Shell');
   const strict = peerWith();
   const refused = await strict.script(strict.choice(await strict.script(), 'shell'));
   expect(refused).toContain('choose ');

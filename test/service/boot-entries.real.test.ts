@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { randomInt, seededRandom } from '../../src/base/random.ts';
+import type { EntryFlags } from '../../src/command/publish-entry.ts';
 import { entriesOf, publishEntry } from '../support/boot-entry.ts';
 import { fileBytes, makeFolder } from '../support/folder.ts';
 import { testPeer } from './peer.ts';
@@ -51,7 +52,11 @@ beforeAll(async () => {
   });
   const iso = join(folder, 'tool.iso');
   writeFileSync(iso, WIM);
-  await publishEntry(folder, { path: iso, name: 'tool', flags: { boot: 'iso', tool: true } });
+  await publishEntry(folder, {
+    path: iso,
+    name: 'tool',
+    flags: { boot: 'iso', firmware: ['bios'], tool: true },
+  });
   opened = await entriesOf(folder);
   const peer = testPeer({ entries: opened.entries });
   const { port } = await peer.http.start();
@@ -65,7 +70,7 @@ afterAll(async () => {
 describe('the signed catalogue', () => {
   it('says how each is started, by what, and where its files lie', () => {
     expect(opened.all.map(({ name, boot }) => [name, boot.firmwares, boot.tool, boot.start])).toEqual([
-      ['tool', ['bios', 'uefi-x64'], true, { way: 'iso', iso: 'tool.iso' }],
+      ['tool', ['bios'], true, { way: 'iso', iso: 'tool.iso' }],
       [
         'winpe',
         ['bios', 'uefi-x64'],
@@ -89,7 +94,7 @@ describe('the signed catalogue', () => {
   });
 
   it('refuses another way to start under a version that is published', async () => {
-    const flags = { boot: 'iso', tool: false } as const;
+    const flags: EntryFlags = { boot: 'iso', firmware: ['bios'], tool: false };
     const again = publishEntry(folder, { path: join(folder, 'tool.iso'), name: 'tool', flags });
     await expect(again).rejects.toMatchObject({ code: 'PB-VERSION-EXISTS' });
   });

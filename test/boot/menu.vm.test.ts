@@ -11,7 +11,9 @@ import type { EntryFlags } from '../../src/command/publish-entry.ts';
 import { systemTimers } from '../../src/io/clock.ts';
 import { loadNamedFiles } from '../../src/io/named-files.ts';
 import { createMenus } from '../../src/service/menus.ts';
+import { describePackages, fetchPackage, unpackPackage } from '../../tools/debian.ts';
 import { smallContent } from '../lab/agent-case.ts';
+import { flashWords } from '../lab/firmware.ts';
 import { biosLocalDisk, LOCAL_MARKER } from '../lab/local-disks.ts';
 import { seededBytes, testPeer } from '../service/peer.ts';
 import { entriesOf, publishEntry } from '../support/boot-entry.ts';
@@ -64,6 +66,13 @@ beforeAll(async () => {
   // Of a disk with less than one cylinder (8 MiB) iPXE 1.0.0 says that it has none, and cannot read it.
   truncateSync(disk, 16 * 2 ** 20);
   await publishEntry(folder, { path: disk, name: 'stick', flags: { boot: 'iso', tool: true } });
+  for (const one of await describePackages(['memtest86+'], () => {}))
+    await unpackPackage(await fetchPackage(one, () => {}), folder);
+  await publishEntry(folder, {
+    path: join(folder, 'boot/memtest86+x64.efi'),
+    name: 'memtest',
+    flags: { boot: 'memtest', cmdline: 'console=ttyS0,115200' },
+  });
   entries = await entriesOf(folder);
 });
 afterAll(async () => {
@@ -71,12 +80,14 @@ afterAll(async () => {
 });
 
 interface Given {
+  /** Absent: a BIOS. */
+  readonly firmware?: 'uefi';
   readonly hasDisk?: boolean;
   /** A machine that waits for approval, and a menu with a shell and no boot entry. */
   readonly shell?: boolean;
 }
 
-async function powerOn({ hasDisk = false, shell = false }: Given = {}) {
+async function powerOn({ firmware, hasDisk = false, shell = false }: Given = {}) {
   const peer = testPeer();
   const menus = createMenus({
     on: true,
@@ -121,7 +132,11 @@ async function powerOn({ hasDisk = false, shell = false }: Given = {}) {
       'type=1,manufacturer=Acme,product=Till,serial=SN-1',
     ],
     ...['-netdev', `user,id=n,ipv6=off,bootfile=http://10.0.2.2:${port}/boot/start.ipxe`],
-    ...['-device', 'virtio-net-pci,netdev=n,mac=52:54:00:77:00:0a,bootindex=1'],
+    // A card for which OVMF has no driver: its ROM is iPXE, as a BIOS' is.
+    '-device',
+    `${firmware === 'uefi' ? 'e1000' : 'virtio-net-pci'},netdev=n,mac=52:54:00:77:00:0a,bootindex=1`,
+    // Programs of UEFI look for a screen.
+    ...(firmware === undefined ? [] : ['-vga', 'std', ...flashWords({ firmware }, folder, `menu-${port}`)]),
     ...(hasDisk
       ? ['-drive', `file=${disk},format=raw,if=none,id=d`, '-device', 'virtio-blk-pci,drive=d,bootindex=2']
       : []),
@@ -173,9 +188,20 @@ describe.concurrent('the menu', () => {
   it('starts a disk that is read from the peer, sector by sector', async () => {
     const { screen, shows, press } = await powerOn();
     await shows('serial SN-1');
-    press('down', 'down', 'ret');
+    press('down', 'down', 'down', 'ret');
     await shows(LOCAL_MARKER);
     expect(screen()).toContain('Starting stick');
+  });
+
+  it("starts Debian's memory test on UEFI, too, where what is for a BIOS alone is not shown", async () => {
+    const { screen, shows, press } = await powerOn({ firmware: 'uefi' });
+    await shows('serial SN-1');
+    expect(screen()).toContain('Rescue Linux');
+    expect(screen()).not.toContain('stick');
+    press('down', 'down', 'ret');
+    await shows('Starting Memory test');
+    await shows('Memtest86+');
+    await shows('Testing');
   });
 
   it('opens a shell, from where the machine is looked at and restarted', async () => {

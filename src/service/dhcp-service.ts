@@ -78,7 +78,7 @@ export interface DhcpStats {
   /** Datagrams sent; with several interfaces a broadcast is answered out of each. */
   readonly replies: number;
   readonly sendErrors: number;
-  readonly ignored: Readonly<Partial<Record<IgnoreReason | 'malformed', number>>>;
+  readonly ignored: Readonly<Partial<Record<Ignored, number>>>;
 }
 
 export interface DhcpService {
@@ -98,8 +98,15 @@ interface Listener {
   readonly interfaces: () => readonly ServedInterface[];
 }
 
+/** Reasons of a decision, and those that come before and after it. */
+type Ignored = IgnoreReason | 'malformed' | 'no-socket';
+
 const LOG_LINES_PER_SECOND = 20;
 const MOST_HEARD_SERVERS = 64;
+
+function place(address: Ipv4, port: ServerPort): string {
+  return `${address}:${port}`;
+}
 
 export function createDhcpService(options: DhcpServiceOptions): DhcpService {
   const { log, clock } = options;
@@ -109,7 +116,7 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
   const logLimit = new LogLimit(LOG_LINES_PER_SECOND);
   const chain = options.chainOldIpxe === true ? new RomMemory() : undefined;
   const heard = new Map<Ipv4, HeardServer>();
-  const ignored: Partial<Record<IgnoreReason | 'malformed', number>> = {};
+  const ignored: Partial<Record<Ignored, number>> = {};
   let received = 0;
   let replies = 0;
   let sendErrors = 0;
@@ -120,7 +127,7 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
     log[level]({ ...fields(), ...(leftOut === 0 ? {} : { leftOut }) }, message);
   }
 
-  function ignore(reason: IgnoreReason | 'malformed', source: Endpoint, fields: object): void {
+  function ignore(reason: Ignored, source: Endpoint, fields: object): void {
     ignored[reason] = (ignored[reason] ?? 0) + 1;
     note('debug', reason, () => ({ reason, source: source.address, ...fields }), 'dhcp packet ignored');
   }
@@ -189,6 +196,7 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
       turns.take({ mac, xid: packet.xid }, rank, answer, silent);
     }
     const first = decisions[0];
+    if (first === undefined) ignore('no-socket', source, { ...client.identity, port: listener.port });
     if (first?.kind === 'ignore' && decisions.every((decision) => decision.kind === 'ignore')) {
       ignore(first.reason, source, { ...client.identity, port: listener.port, detail: first.detail });
     }
@@ -230,13 +238,17 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
     to: Endpoint,
     fields: () => object = () => ({ to: `${to.address}:${to.port}` }),
   ): void {
-    sockets
-      .get(`${served?.address}:${port}`)
+    if (served === undefined) return;
+    socketOf(served.address, port)
       ?.send(bytes, to)
       .catch((error: unknown) => {
         sendErrors += 1;
         note('warn', 'send-error', () => ({ ...fields(), error: String(error) }), 'could not answer');
       });
+  }
+
+  function socketOf(address: Ipv4, port: ServerPort): UdpSocket | undefined {
+    return sockets.get(place(address, port));
   }
 
   /** What the packet tells of the machine's firmware; and, of a firmware's DISCOVER, how to answer it. */
@@ -304,13 +316,15 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
   function follow(): Promise<void> {
     const wanted = new Map<string, () => Promise<UdpSocket>>();
     const want = (address: Ipv4, port: ServerPort, from: Listener['interfaces']) =>
-      wanted.set(`${address}:${port}`, () => listen(address, port, from));
-    want(ANY_ADDRESS, DHCP_SERVER_PORT, () => interfaces);
+      wanted.set(place(address, port), () => listen(address, port, from));
     for (const { address } of interfaces) {
       const itself = () => interfaces.filter((one) => one.address === address);
       want(address, DHCP_SERVER_PORT, itself);
       want(address, PXE_PORT, itself);
     }
+    // Last: whoever hears a broadcast can answer it.
+    const answering = ({ address }: ServedInterface) => socketOf(address, DHCP_SERVER_PORT) !== undefined;
+    want(ANY_ADDRESS, DHCP_SERVER_PORT, () => interfaces.filter(answering));
     return sockets.follow(wanted);
   }
 

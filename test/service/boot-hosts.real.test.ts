@@ -51,13 +51,17 @@ async function hosts(...tags: readonly (readonly string[])[]): Promise<Host[]> {
         }),
     };
   });
+  await Promise.all(all.map(isReady));
   if (all.length > 1) await Promise.all(all.map((host) => host.sees(all.length - 1)));
-  else
-    await all[0]?.process.log.waitFor((line) => (line.includes('"ready"') ? line : undefined), {
-      timeoutMs: 10_000,
-      what: 'the boot host to be ready',
-    });
   return all;
+}
+
+/** Its sockets are open. */
+function isReady({ address, process }: Host): Promise<unknown> {
+  return process.log.waitFor((line) => (line.includes('"ready"') ? line : undefined), {
+    timeoutMs: 10_000,
+    what: `${address} to be ready`,
+  });
 }
 
 /** Who answers: server addresses in the order of their offers, within `quietMs` after the first. */

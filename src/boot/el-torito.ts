@@ -6,6 +6,7 @@ export const CD_SECTOR = 2048;
 export const DESCRIPTORS = { offset: 16 * CD_SECTOR, bytes: 16 * CD_SECTOR } as const;
 
 export interface CdBootEntry {
+  readonly isBootable: boolean;
   readonly platform: 'bios' | 'efi' | 'other';
   /** The BIOS shall see a floppy or a hard disk in place of the CD. */
   readonly emulates: boolean;
@@ -48,7 +49,7 @@ export function bootEntriesOf(catalogue: Uint8Array): readonly CdBootEntry[] {
   );
   const [validation, initial, ...sections] = records;
   if (validation === undefined || initial === undefined || !isValid(validation)) return [];
-  const entries = bootEntry(initial, validation[1]);
+  const entries = [bootEntry(initial, validation[1])];
   let left = 0;
   let platform: number | undefined;
   let isExtension = false;
@@ -56,7 +57,7 @@ export function bootEntriesOf(catalogue: Uint8Array): readonly CdBootEntry[] {
     if (isExtension && record[0] === EXTENSION) isExtension = isContinued(record);
     else if (left > 0) {
       left -= 1;
-      entries.push(...bootEntry(record, platform));
+      entries.push(bootEntry(record, platform));
       isExtension = isContinued(record);
     } else if (SECTIONS.includes(record[0] as number)) {
       platform = record[1];
@@ -78,13 +79,11 @@ function isValid(validation: Uint8Array): boolean {
   return validation[0] === 1 && view.getUint16(30, true) === 0xaa55 && (sum & 0xffff) === 0;
 }
 
-function bootEntry(record: Uint8Array, platform: number | undefined): CdBootEntry[] {
-  if (record[0] !== BOOTABLE) return [];
-  return [
-    {
-      platform: PLATFORMS.get(platform as number) ?? 'other',
-      emulates: ((record[1] as number) & 0x0f) !== 0,
-      offset: viewOf(record).getUint32(8, true) * CD_SECTOR,
-    },
-  ];
+function bootEntry(record: Uint8Array, platform: number | undefined): CdBootEntry {
+  return {
+    isBootable: record[0] === BOOTABLE,
+    platform: PLATFORMS.get(platform as number) ?? 'other',
+    emulates: ((record[1] as number) & 0x0f) !== 0,
+    offset: viewOf(record).getUint32(8, true) * CD_SECTOR,
+  };
 }

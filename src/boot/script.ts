@@ -23,8 +23,8 @@ export interface ScriptContext extends ScriptPlace {
   /** The same, signed, for when the firmware refuses the kernel: under Secure Boot an iPXE in a card's ROM runs, its kernel does not. */
   readonly signedUki?: string | undefined;
   /**
-   * What is booted although there is only a plan to wait: the agent, which shows a code, or a shell in its system. Never a shell with
-   * `uki`, to which no word can be added.
+   * What is booted although there is only a plan to wait: the agent, which shows a code, or a shell in its system. No signed program
+   * opens a shell: no word can be added to it.
    */
   readonly boots?: 'agent' | 'shell' | undefined;
 }
@@ -62,7 +62,8 @@ function steps(plan: Plan, context: ScriptContext): string[] {
 
 /** Kernel and agent. It says nothing of the image: the agent asks the peer, so that no command line decides. */
 function bootAgent(context: ScriptContext): string[] {
-  const { base, boots, uki, signedUki } = context;
+  const { base, boots, uki } = context;
+  const signedUki = boots === 'shell' ? undefined : context.signedUki;
   const { kernel, initramfs, console } = agentFiles(context.architecture ?? 'x64');
   const files = checkedBase(base) + ROUTES.files;
   if (uki !== undefined) return [`kernel ${STALLED} ${files}/${uki} || goto failed`, ...orAgain(context)];

@@ -98,7 +98,7 @@ interface Listener {
   readonly interfaces: () => readonly ServedInterface[];
 }
 
-/** Reasons of a decision, and those that come before and after it. */
+/** Why no answer is given; `no-socket`: none of those that could give it is open. */
 type Ignored = IgnoreReason | 'malformed' | 'no-socket';
 
 const LOG_LINES_PER_SECOND = 20;
@@ -238,13 +238,14 @@ export function createDhcpService(options: DhcpServiceOptions): DhcpService {
     to: Endpoint,
     fields: () => object = () => ({ to: `${to.address}:${to.port}` }),
   ): void {
-    if (served === undefined) return;
-    socketOf(served.address, port)
-      ?.send(bytes, to)
-      .catch((error: unknown) => {
-        sendErrors += 1;
-        note('warn', 'send-error', () => ({ ...fields(), error: String(error) }), 'could not answer');
-      });
+    const fail = (error: unknown) => {
+      sendErrors += 1;
+      note('warn', 'send-error', () => ({ ...fields(), error: String(error) }), 'could not answer');
+    };
+    const socket = served === undefined ? undefined : socketOf(served.address, port);
+    // Its interface may have gone since, or not be there yet.
+    if (socket === undefined) fail('no socket is open');
+    else socket.send(bytes, to).catch(fail);
   }
 
   function socketOf(address: Ipv4, port: ServerPort): UdpSocket | undefined {

@@ -21,12 +21,13 @@ export async function driveFirmwares(
   const at = catalogueAt(descriptors);
   const entries = at === undefined ? [] : bootEntriesOf(await drive(at, CD_SECTOR));
   const firmwares = new Set<BootFirmware>();
-  // iPXE looks at the first entry alone, and at nothing that emulates a drive.
+  // For a BIOS iPXE looks at the default entry alone, and starts none that emulates a drive.
   const [first] = entries;
-  const emulates = first?.platform === 'bios' && first.emulates;
-  if (first?.platform === 'bios' && !emulates) firmwares.add('bios');
-  for (const { platform, offset } of entries) {
-    if (platform !== 'efi') continue;
+  const isForBios = first?.isBootable === true && first.platform === 'bios';
+  const emulates = isForBios && first.emulates;
+  if (isForBios && !emulates) firmwares.add('bios');
+  for (const { isBootable, platform, offset } of entries) {
+    if (!isBootable || platform !== 'efi') continue;
     const read: ReadAt = async (from, length) => {
       const bytes = await drive(offset + from, length);
       return bytes.length === length ? bytes : undefined;

@@ -8,7 +8,7 @@ export interface FatFile {
   /** Short form, upper case: `BOOTX64.EFI`. */
   readonly name: string;
   readonly sizeBytes: number;
-  /** Its first bytes, 4 KiB and more where it has them; fewer when the file system ends before. */
+  /** Its first 4 KiB; fewer when file or file system ends before. */
   head(): Promise<Uint8Array>;
 }
 
@@ -60,7 +60,8 @@ export async function fatFiles(
     .filter(({ isFolder }) => !isFolder)
     .map(({ name, sizeBytes, cluster }) => ({
       ...{ name, sizeBytes },
-      head: async () => (await chain(read, fat, cluster, HEAD_BYTES)).subarray(0, sizeBytes),
+      head: async () =>
+        (await chain(read, fat, cluster, HEAD_BYTES)).subarray(0, Math.min(HEAD_BYTES, sizeBytes)),
     }));
 }
 

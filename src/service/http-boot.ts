@@ -77,7 +77,7 @@ export function bootRoutes(app: FastifyInstance, options: BootRoutesOptions): vo
       architecture,
       reason: told.reason,
       ...(known?.chain === 'signed-ipxe' ? { uki: signedUki(architecture) } : {}),
-      ...(boots !== 'shell' && query.platform === 'efi' && files.get(signedUki(architecture)) !== undefined
+      ...(query.platform === 'efi' && files.get(signedUki(architecture)) !== undefined
         ? { signedUki: signedUki(architecture) }
         : {}),
       boots,

@@ -32,15 +32,16 @@ describe('the catalogue', () => {
   it('has the default entry first, then those of its sections, past extensions', () => {
     const entries = [BIOS, { ...EFI, extensions: 2 }, { platform: 1, media: 4 }];
     expect(bootEntriesOf(catalogue(entries))).toEqual([
-      { platform: 'bios', emulates: false, offset: 32 * SECTOR },
-      { platform: 'efi', emulates: false, offset: (32 + 2048) * SECTOR },
-      { platform: 'other', emulates: true, offset: (32 + 4096) * SECTOR },
+      { isBootable: true, platform: 'bios', emulates: false, offset: 32 * SECTOR },
+      { isBootable: true, platform: 'efi', emulates: false, offset: (32 + 2048) * SECTOR },
+      { isBootable: true, platform: 'other', emulates: true, offset: (32 + 4096) * SECTOR },
     ]);
   });
 
-  it('leaves out what does not boot', () => {
+  it('says which of them do not boot', () => {
     expect(bootEntriesOf(catalogue([{ ...BIOS, bootable: false }, EFI]))).toMatchObject([
-      { platform: 'efi' },
+      { isBootable: false, platform: 'bios' },
+      { isBootable: true, platform: 'efi' },
     ]);
   });
 

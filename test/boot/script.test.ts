@@ -240,8 +240,11 @@ it('one on which the shell was chosen boots it by a word behind the kernel, whic
   expect(planOfScript(shell)).toBe('shell');
   for (const boots of ['agent', undefined] as const)
     expect(renderScript(PLANS.image, { ...context, boots })).not.toContain('shell');
-  const uki = renderScript(PLANS.wait, { ...context, boots: 'shell', uki: 'peerboot-x64.signed.efi' });
-  expect(uki).not.toContain('peerboot.shell');
+  const signed = 'peerboot-x64.signed.efi';
+  expect(renderScript(PLANS.wait, { ...context, boots: 'shell', uki: signed })).not.toContain(
+    'peerboot.shell',
+  );
+  expect(renderScript(PLANS.wait, { ...context, boots: 'shell', signedUki: signed })).toBe(shell);
 });
 
 it('a long reason is folded between words, none of them lost', () => {

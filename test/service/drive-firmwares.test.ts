@@ -26,6 +26,8 @@ it.each([
   ['one that has nothing to boot', [], []],
   // iPXE looks at nothing but the first entry.
   ['one whose entry for BIOS comes second', [X64, BIOS], ['uefi-x64']],
+  ['one whose default entry does not boot', [{ ...BIOS, bootable: false }, BIOS, X64], ['uefi-x64']],
+  ['one whose entry for UEFI does not boot', [BIOS, { ...X64, bootable: false }], ['bios']],
 ] as const)('%s', async (_, entries, firmwares) => {
   expect(await read(cdWith({ entries }))).toEqual({ firmwares });
 });

@@ -29,17 +29,22 @@ export function makeFolder(root: string, list: FolderList): string {
   return root;
 }
 
-/** What a folder holds, in the same words, sorted. */
+/** What a folder holds, in the same words, sorted. Follows no link, as the recursive `readdir` of Node does. */
 export function readFolder(root: string): Record<string, string> {
   const list: Record<string, string> = {};
-  for (const name of readdirSync(root, { recursive: true, encoding: 'utf8' }).sort()) {
-    const path = join(root, name);
-    const stat = lstatSync(path);
-    if (stat.isSymbolicLink()) list[name] = `->${readlinkSync(path)}`;
-    else if (stat.isDirectory()) list[`${name}/`] = '';
-    else list[`${name}${stat.mode & 0o100 ? '*' : ''}`] = readFileSync(path, 'latin1');
+  function read(folder: string): void {
+    for (const one of readdirSync(join(root, folder), { withFileTypes: true })) {
+      const name = join(folder, one.name);
+      const path = join(root, name);
+      if (one.isSymbolicLink()) list[name] = `->${readlinkSync(path)}`;
+      else if (one.isDirectory()) {
+        list[`${name}/`] = '';
+        read(name);
+      } else list[`${name}${lstatSync(path).mode & 0o100 ? '*' : ''}`] = readFileSync(path, 'latin1');
+    }
   }
-  return list;
+  read('');
+  return Object.fromEntries(Object.entries(list).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** Files of an application: text that packs, binaries that do not. */

@@ -24,6 +24,7 @@ import { createLineLoop } from './line-loop.ts';
 import { LineMemory } from './line-memory.ts';
 import { createLineSources, type Proved } from './line-sources.ts';
 import { LineCounts, type LineStats } from './line-stats.ts';
+import { UnkeptRows } from './line-unkept.ts';
 
 /** Bytes of a chunk that came. */
 export interface Traffic {
@@ -87,7 +88,6 @@ export function createLineDriver(options: LineDriverOptions): LineDriver {
   const counts = new LineCounts();
   const followers = new Map<PeerId, Follower>();
   const forms = new Map<Row, ChunkForm>();
-  const unkept = new Set<Row>();
   let peers: readonly LinePeer[] = [];
   let stopped = false;
 
@@ -107,22 +107,21 @@ export function createLineDriver(options: LineDriverOptions): LineDriver {
     onUnkept(row, error) {
       counts.counts.unkept++;
       log.warn({ row, err: error }, 'chunk came but could not be kept');
-      unkept.add(row);
-      dropUnkept();
+      unkept.add(row, memory.get(row)?.length ?? 0);
     },
     onRoom: (room) => (room ? sources.release() : sources.hold()),
   });
 
-  /** What could not be kept is held until those that wait for it have it. */
-  function dropUnkept(): void {
-    for (const row of unkept) {
-      if ([...followers.values()].some((follower) => follower.isToGet(row))) continue;
-      unkept.delete(row);
+  const unkept = new UnkeptRows({
+    timers,
+    spareBytes: options.memoryBytes / 2,
+    isAwaited: (row) => [...followers.values()].some((follower) => follower.isToGet(row)),
+    drop(row) {
       forms.delete(row);
       memory.drop(row);
       loop.feed({ kind: 'gone', row });
-    }
-  }
+    },
+  });
 
   const callers = new LineCallers({
     onWant: (row) => loop.feed({ kind: 'want', row }),
@@ -183,12 +182,12 @@ export function createLineDriver(options: LineDriverOptions): LineDriver {
         break;
       case 'unserve':
         followers.get(action.follower)?.unserve(action.row);
-        dropUnkept();
+        unkept.settle();
         break;
       case 'drop-follower':
         followers.get(action.follower)?.drop();
         followers.delete(action.follower);
-        dropUnkept();
+        unkept.settle();
         break;
       case 'give-up':
         giveUp(action.row, lineFailure(name, action.why, action.what));
@@ -252,6 +251,7 @@ export function createLineDriver(options: LineDriverOptions): LineDriver {
     if (stopped) return;
     stopped = true;
     loop.stop();
+    unkept.stop();
     sources.stop();
     for (const follower of followers.values()) follower.close();
     followers.clear();
@@ -307,12 +307,12 @@ export function createLineDriver(options: LineDriverOptions): LineDriver {
         onWant: (row) => loop.feed({ kind: 'follower-wants', follower: ref.id, row }),
         onUnwant(row) {
           loop.feed({ kind: 'follower-unwants', follower: ref.id, row });
-          dropUnkept();
+          unkept.settle();
         },
         onServed(row, bytes) {
           counts.counts.served++;
           loop.feed({ kind: 'served', follower: ref.id, row, bytes });
-          dropUnkept();
+          unkept.settle();
         },
         onSent: (bytes) => counts.left(ref.id, bytes),
         onGone: (row) => loop.feed({ kind: 'gone', row }),
@@ -321,7 +321,7 @@ export function createLineDriver(options: LineDriverOptions): LineDriver {
           followers.delete(ref.id);
           log.debug({ peer: ref.id, address: ref.address, why }, 'follower gone');
           loop.feed({ kind: 'follower-lost', follower: ref.id });
-          dropUnkept();
+          unkept.settle();
         },
       });
       followers.set(ref.id, follower);

@@ -21,7 +21,7 @@ export interface LineStats {
   readonly gaveUp: number;
   /** Came and were proved, but could not be kept. */
   readonly unkept: number;
-  /** Proved, in memory, and not yet kept. */
+  /** Proved, and in memory: not yet kept, or not to be kept. */
   readonly memoryBytes: number;
 }
 

@@ -5,7 +5,9 @@ import { dirname, join } from 'node:path';
 import { chunkPath } from '../../src/api/routes.ts';
 import type { Digest } from '../../src/base/digest.ts';
 import { digestOf } from '../../src/io/hash.ts';
+import { type Candidate, rankForWan } from '../../src/swarm/election.ts';
 import type { LineImage } from '../../src/swarm/node-ports.ts';
+import type { PeerId } from '../../src/swarm/site.ts';
 
 export interface LineContent {
   /** What processes are told of the image: `readLineImage` reads it. */
@@ -41,6 +43,17 @@ export function makeLineContent(folder: string, rows: number, chunkBytes: number
   const facts: List = { manifest: digestOf(new TextEncoder().encode(digests.join())), chunkBytes, digests };
   writeFileSync(list, JSON.stringify(facts));
   return { list, tree, file, bytes, rows };
+}
+
+export const randomPeerId = (): PeerId => randomBytes(8).toString('hex');
+
+/** New ids for so many targets, the one that crosses the WAN for this content first, and then whoever takes over from it. */
+export function idsInOrder(list: string, count: number): readonly PeerId[] {
+  const targets = Array.from(
+    { length: count },
+    (): Candidate => ({ id: randomPeerId(), role: 'target', tags: [], unfit: [] }),
+  );
+  return rankForWan('', readLineImage(list).manifest, targets).map(({ id }) => id);
 }
 
 export function readLineImage(list: string): LineImage {

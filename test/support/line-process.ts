@@ -1,6 +1,5 @@
 // A machine on a line as a process of its own: the parts that a target has, over real sockets, its chunks as files in a folder.
 // Its one argument is a LineProcessOptions as JSON; it says LineProcessEvents, and fetches everything when told to by SIGUSR2.
-import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -16,8 +15,9 @@ import { linkBytesPerSecond, readNics } from '../../src/io/nics.ts';
 import { createOrderedSource } from '../../src/io/ordered-source.ts';
 import { createTargetSite } from '../../src/service/target-site.ts';
 import type { LocalRows } from '../../src/swarm/node-ports.ts';
+import type { PeerId } from '../../src/swarm/site.ts';
 import type { StrategySetting } from '../../src/swarm/strategy.ts';
-import { readLineImage } from './line-content.ts';
+import { randomPeerId, readLineImage } from './line-content.ts';
 
 export interface LineProcessOptions {
   /** Of `makeLineContent`. */
@@ -32,6 +32,8 @@ export interface LineProcessOptions {
   readonly strategy?: StrategySetting;
   /** Serves wrong bytes. */
   readonly lies?: boolean;
+  /** Random unless given. */
+  readonly id?: PeerId;
 }
 
 export type LineProcessEvent =
@@ -94,7 +96,7 @@ const local: LocalRows = {
   },
 };
 
-const id = randomBytes(8).toString('hex');
+const id = options.id ?? randomPeerId();
 const site = createTargetSite({
   self: id,
   openNet: beaconSockets({ interfaces: hostInterfaces }),

@@ -96,7 +96,7 @@ describe('a hostile archive', () => {
           if (content.startsWith('->')) expect(existsSync(join(base, 'tree', path, 'victim'))).toBe(false);
         }
       }),
-      { numRuns: 150, examples: [[[{ kind: 'link', path: 'A', to: '.' }], true]] },
+      { numRuns: 150 },
     );
   });
 

@@ -22,6 +22,7 @@ export class UnkeptRows {
   /** Bytes of each, the oldest first. */
   readonly #rows = new Map<Row, number>();
   #bytes = 0;
+  #stopped = false;
   #cancel: () => void = () => {};
 
   constructor(options: UnkeptRowsOptions) {
@@ -36,7 +37,7 @@ export class UnkeptRows {
 
   /** Somebody has got a chunk, or waits no more: drops the oldest that are too much. */
   settle(): void {
-    if (this.#rows.size === 0) return;
+    if (this.#rows.size === 0 || this.#stopped) return;
     this.#dropDownTo(this.#options.spareBytes);
     this.#cancel();
     this.#cancel = this.#options.timers.after(QUIET_MS, () => {
@@ -45,7 +46,9 @@ export class UnkeptRows {
     });
   }
 
+  /** The line has ended: what fails to be kept from now on is of no use to anybody. */
   stop(): void {
+    this.#stopped = true;
     this.#cancel();
   }
 

@@ -68,6 +68,7 @@ describe('chunks that could not be kept', () => {
     rows.settle();
     expect(armed).toHaveLength(1);
     rows.stop();
+    rows.add(2, 100);
     expect(armed).toHaveLength(0);
   });
 });

@@ -29,7 +29,7 @@ export function makeFolder(root: string, list: FolderList): string {
   return root;
 }
 
-/** What a folder holds, in the same words, sorted. Follows no link, as the recursive `readdir` of Node does. */
+/** What a folder holds, in the same words, sorted. Links are told, not followed as by the recursive `readdir` of Node. */
 export function readFolder(root: string): Record<string, string> {
   const list: Record<string, string> = {};
   function read(folder: string): void {

@@ -11,6 +11,7 @@ import {
   PEERBOOT,
   startBarePeer,
 } from '../test/support/client-lan.ts';
+import { DNSMASQ } from '../test/support/dnsmasq.ts';
 import type { Bench, BenchRow } from './bench.ts';
 
 const MACHINES = 256;
@@ -128,8 +129,7 @@ async function startDnsmasq(lan: ClientLan, folder: string, assets: string): Pro
   const server = start(
     'dnsmasq',
     [
-      ...['--keep-in-foreground', '--conf-file=/dev/null', '--port=0', '--interface=eth0', '--user=root'],
-      ...['--bind-interfaces', '--log-facility=-', `--pid-file=${join(folder, 'dnsmasq', 'pid')}`],
+      ...[...DNSMASQ, '--interface=eth0', '--user=root', '--bind-interfaces'],
       ...[
         `--dhcp-leasefile=${join(folder, 'dnsmasq', 'leases')}`,
         '--dhcp-range=10.77.0.0,proxy,255.255.252.0',

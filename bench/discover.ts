@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Running, run, start } from '../test/lab/process.ts';
+import { DNSMASQ } from '../test/support/dnsmasq.ts';
 import { createTwoLans, type TwoLans } from '../test/support/two-lans.ts';
 import type { Bench, BenchRow } from './bench.ts';
 import type { DiscoverLoad, DiscoverResult } from './support/discover-load.ts';
@@ -87,8 +88,13 @@ export const bench: Bench = {
       progress('dnsmasq');
       const theirs = await inPeer(
         'dnsmasq',
-        ...['--keep-in-foreground', '--port=0', '--conf-file=/dev/null', '--log-facility=-', '--quiet-dhcp'],
-        ...['--interface=lan1', '--dhcp-range=10.77.11.0,proxy', '--leasefile-ro'],
+        ...[
+          ...DNSMASQ,
+          '--quiet-dhcp',
+          '--interface=lan1',
+          '--dhcp-range=10.77.11.0,proxy',
+          '--leasefile-ro',
+        ],
         '--pxe-service=X86-64_EFI,boot,snponly.efi',
       );
       progress('peerboot');

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Running, start } from '../test/lab/process.ts';
+import { DNSMASQ } from '../test/support/dnsmasq.ts';
 import { createTwoLans, type TwoLans } from '../test/support/two-lans.ts';
 import { makePackage } from '../tools/package.ts';
 import type { Bench, BenchContext, BenchRow } from './bench.ts';
@@ -105,14 +106,7 @@ async function rival(lans: TwoLans, folder: string): Promise<Figures> {
     `daemon off; pid ${folder}/nginx.pid; error_log stderr; worker_processes auto; events {}
      http { access_log off; server { listen 10.77.11.2:8067; root ${folder}; } }`,
   );
-  const proxy = [
-    '--keep-in-foreground',
-    '--user=root',
-    '--port=0',
-    '--conf-file=/dev/null',
-    '--interface=lan1',
-    '--enable-tftp',
-  ];
+  const proxy = [...DNSMASQ, '--user=root', '--interface=lan1', '--enable-tftp'];
   const range = [
     '--dhcp-range=10.77.11.0,proxy',
     `--tftp-root=${folder}`,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Ipv4 } from '../src/base/addresses.ts';
 import { type Running, run, start } from '../test/lab/process.ts';
+import { DNSMASQ } from '../test/support/dnsmasq.ts';
 import { randomFile, serveTftp } from '../test/support/tftp-serving.ts';
 import { until } from '../test/support/until.ts';
 import type { Bench, BenchRow } from './bench.ts';
@@ -121,7 +122,7 @@ function startRivals(assets: string, namespace: string): Running[] {
   const commands = [
     ['in.tftpd', '-L', '--address', `${RIVALS['tftpd-hpa']}:69`, '-s', assets],
     [
-      ...['dnsmasq', '-k', '--conf-file=/dev/null', '--port=0', '--user=root', '--pid-file=', '--quiet-tftp'],
+      ...['dnsmasq', ...DNSMASQ, '--user=root', '--quiet-tftp'],
       ...['--enable-tftp', `--tftp-root=${assets}`, '--tftp-max=200'],
       ...['--bind-interfaces', `--listen-address=${RIVALS.dnsmasq}`],
     ],

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Running, run, start } from '../lab/process.ts';
+import { DNSMASQ } from '../support/dnsmasq.ts';
 import { until } from '../support/until.ts';
 
 const id = `pb-${randomBytes(3).toString('hex')}`;
@@ -35,8 +36,14 @@ const dhcpServer = (device: string, range: string, ...more: string[]) =>
   start(
     'dnsmasq',
     [
-      ...['--keep-in-foreground', '--conf-file=/dev/null', '--port=0', `--interface=${device}`],
-      ...['--bind-interfaces', '--no-ping', '--leasefile-ro', '--log-facility=-', '--user=root'],
+      ...[
+        ...DNSMASQ,
+        `--interface=${device}`,
+        '--bind-interfaces',
+        '--no-ping',
+        '--leasefile-ro',
+        '--user=root',
+      ],
       ...[`--dhcp-range=${range},1h`, ...more],
     ],
     { namespace: store, logFile: join(folder, `dnsmasq-${device}.log`) },

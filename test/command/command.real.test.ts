@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type LineLog, type Running, start } from '../lab/process.ts';
+import { DNSMASQ } from '../support/dnsmasq.ts';
 import { createTwoLans, type TwoLans } from '../support/two-lans.ts';
 import { until } from '../support/until.ts';
 
@@ -202,14 +203,7 @@ describe('doctor', () => {
     return { status, of: (check: string) => list.find((finding) => finding.check === check) };
   };
   const dnsmasq = (...more: string[]) => {
-    const fixed = [
-      '--keep-in-foreground',
-      '--no-ping',
-      '--port=0',
-      '--conf-file=/dev/null',
-      '--log-dhcp',
-      '--log-facility=-',
-    ];
+    const fixed = [...DNSMASQ, '--no-ping', '--log-dhcp'];
     const own = [
       '--interface=eth0',
       `--dhcp-leasefile=${at('leases')}`,

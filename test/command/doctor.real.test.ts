@@ -11,6 +11,7 @@ import { OPTIONS, optionEntry } from '../../src/dhcp/options.ts';
 import { type DhcpPacket, encodePacket } from '../../src/dhcp/packet.ts';
 import { type Running, run, start } from '../lab/process.ts';
 import { clientPacket, HTTP_CLASS, serverIdentifier, UEFI_CLASS } from '../support/dhcp-packets.ts';
+import { DNSMASQ } from '../support/dnsmasq.ts';
 import { createTwoLans, type TwoLans } from '../support/two-lans.ts';
 import { until } from '../support/until.ts';
 
@@ -34,12 +35,7 @@ const dnsmasq = (namespace: string, ...words: string[]) =>
   launch(
     'dnsmasq',
     [
-      ...['--keep-in-foreground', '--no-ping', '--port=0', '--conf-file=/dev/null', '--log-facility=-'],
-      ...[
-        '--interface=eth0',
-        `--dhcp-leasefile=${at(`leases-${namespace}`)}`,
-        `--pid-file=${at(`pid-${namespace}`)}`,
-      ],
+      ...[...DNSMASQ, '--no-ping', '--interface=eth0', `--dhcp-leasefile=${at(`leases-${namespace}`)}`],
       ...words,
     ],
     namespace,

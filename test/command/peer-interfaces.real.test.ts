@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Running, run, start } from '../lab/process.ts';
 import { makeAssets, PEERBOOT } from '../support/client-lan.ts';
+import { DNSMASQ } from '../support/dnsmasq.ts';
 import { createTwoLans, type TwoLans } from '../support/two-lans.ts';
 
 let lans: TwoLans;
@@ -34,14 +35,9 @@ async function boot(namespace: string, firmware: string, macPrefix: string): Pro
 
 it('follows its addresses', async () => {
   const ranges = [11, 12].map((net) => `--dhcp-range=10.77.${net}.100,10.77.${net}.199,255.255.255.0`);
-  const dhcp = start(
-    'dnsmasq',
-    [
-      ...['--keep-in-foreground', '--no-ping', '--port=0', '--conf-file=/dev/null', '--log-facility=-'],
-      ...['--leasefile-ro', '--user=root', ...ranges],
-    ],
-    { namespace: lans.dhcpServer },
-  );
+  const dhcp = start('dnsmasq', [...[...DNSMASQ, '--no-ping', '--leasefile-ro', '--user=root', ...ranges]], {
+    namespace: lans.dhcpServer,
+  });
   running.push(dhcp);
   await says(dhcp, 'DHCP, IP range');
   await ip('link set lan2 down');

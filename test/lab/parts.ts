@@ -1,6 +1,7 @@
 // The store's other parts, all real: dnsmasq as its DHCP server, nginx as the CDN, tcpdump as the witness.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DNSMASQ } from '../support/dnsmasq.ts';
 import { ADDRESSES, type StoreNetwork } from './network.ts';
 import { type Running, start } from './process.ts';
 
@@ -12,14 +13,11 @@ export async function startDhcpServer(network: StoreNetwork, folder: string): Pr
   const server = start(
     'dnsmasq',
     [
-      '--keep-in-foreground',
-      '--conf-file=/dev/null',
-      '--port=0',
+      ...DNSMASQ,
       '--interface=eth0',
       '--bind-interfaces',
       '--no-ping',
       '--leasefile-ro',
-      '--log-facility=-',
       '--log-dhcp',
       '--user=root',
       `--dhcp-range=${ADDRESSES.dhcpRange.join(',')},255.255.255.0,1h`,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Running, run, start } from '../lab/process.ts';
+import { DNSMASQ } from '../support/dnsmasq.ts';
 import { createSiteNetwork, type SiteEndpoint, type SiteNetwork } from '../support/site-network.ts';
 
 const program = fileURLToPath(new URL('../support/address-host.ts', import.meta.url));
@@ -75,18 +76,8 @@ describe('a peer that gives addresses', () => {
       start(
         'dnsmasq',
         [
-          '-d',
-          '--no-ping',
-          '-C',
-          '/dev/null',
-          '-p',
-          '0',
-          '-i',
-          'eth0',
-          '-F',
-          '10.77.0.50,10.77.0.60,1h',
-          '-l',
-          join(state, 'other'),
+          ...[...DNSMASQ, '--no-ping', '--interface=eth0', '--dhcp-range=10.77.0.50,10.77.0.60,1h'],
+          `--dhcp-leasefile=${join(state, 'other')}`,
         ],
         { namespace },
       ),

@@ -16,6 +16,7 @@ import {
   serverIdentifier,
   UEFI_CLASS,
 } from '../support/dhcp-packets.ts';
+import { DNSMASQ } from '../support/dnsmasq.ts';
 import { createTwoLans, type TwoLans } from '../support/two-lans.ts';
 import { until } from '../support/until.ts';
 
@@ -89,8 +90,8 @@ async function ask(namespace: string, job: Partial<DhcpClientJob> & Pick<DhcpCli
 /** The site's own DHCP server: addresses only. */
 function startSiteServer(...more: string[]): void {
   begin(lans.dhcpServer, 'dnsmasq', [
-    ...['--keep-in-foreground', '--no-ping', '--port=0', '--conf-file=/dev/null', '--leasefile-ro'],
-    ...['--interface=eth0', '--dhcp-range=10.77.11.100,10.77.11.199,255.255.255.0', '--log-facility=-'],
+    ...[...DNSMASQ, '--no-ping', '--leasefile-ro'],
+    ...['--interface=eth0', '--dhcp-range=10.77.11.100,10.77.11.199,255.255.255.0'],
     ...more,
   ]);
 }

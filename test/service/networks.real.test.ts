@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Running, run, start } from '../lab/process.ts';
+import { DNSMASQ } from '../support/dnsmasq.ts';
 import { createStoreNetwork, type StoreNetwork } from '../support/store-network.ts';
 
 const PEERBOOT = fileURLToPath(new URL('../../bin/peerboot.js', import.meta.url));
@@ -66,10 +67,7 @@ const dnsmasq = (namespace: string, ...more: string[]) =>
   serve(
     namespace,
     'dnsmasq',
-    [
-      ...['--keep-in-foreground', '--no-ping', '--port=0', '--conf-file=/dev/null', '--log-facility=-'],
-      ...[`--dhcp-leasefile=${at(`${namespace}.leases`)}`, ...more],
-    ],
+    [...[...DNSMASQ, '--no-ping', `--dhcp-leasefile=${at(`${namespace}.leases`)}`, ...more]],
     'DHCP, IP range',
   );
 

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Running, run, start } from '../lab/process.ts';
+import { DNSMASQ } from './dnsmasq.ts';
 import { inNamespaces } from './namespaces.ts';
 import { until } from './until.ts';
 
@@ -39,8 +40,14 @@ export function createClientLan(): Promise<ClientLan> {
         const server = start(
           'dnsmasq',
           [
-            ...['--keep-in-foreground', '--conf-file=/dev/null', '--port=0', '--interface=eth0'],
-            ...['--bind-interfaces', '--no-ping', '--leasefile-ro', '--log-facility=-', '--user=root'],
+            ...[
+              ...DNSMASQ,
+              '--interface=eth0',
+              '--bind-interfaces',
+              '--no-ping',
+              '--leasefile-ro',
+              '--user=root',
+            ],
             ...['--dhcp-lease-max=2000', `--dhcp-range=${POOL.join(',')},${MASK},1h`],
           ],
           { namespace: dhcp },
